@@ -1,0 +1,205 @@
+"""Reading images and masks strictly, and writing files so that none is ever half there."""
+
+import os
+import warnings
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from polyp.errors import DataError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+MAX_PIXELS = 100_000_000  # 10 000 x 10 000; a larger picture is a scan or a mistake, not a frame
+
+
+def project_root() -> Path:
+    """The checkout that the current folder lies in, or else the current folder itself.
+
+    A notebook runs in `notebooks/`, papermill and the command line in the checkout's top, and in
+    Colab there is no checkout; `data/` and `runs/` belong in the same place for all of them.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "pyproject.toml").is_file() and (folder / "polyp").is_dir():
+            return folder
+    return here
+
+
+def _open(path: Path) -> Image.Image:
+    """Decode `path` upright, or say which file is wrong and what to do about it."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty (0 bytes); copy or export it again")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound is below
+            picture = Image.open(path)
+        width, height = picture.size
+        if width * height > MAX_PIXELS:
+            raise DataError(
+                f"{path}: {width} x {height} px is larger than {MAX_PIXELS // 1_000_000} megapixels; "
+                "scale it down or cut it into frames"
+            )
+        picture.load()
+    except Image.DecompressionBombError:
+        raise DataError(
+            f"{path}: larger than {MAX_PIXELS // 1_000_000} megapixels; "
+            "scale it down or cut it into frames"
+        ) from None
+    except UnidentifiedImageError:
+        raise DataError(
+            f"{path}: not a readable image; expected one of {', '.join(IMAGE_SUFFIXES)}"
+        ) from None
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"{path}: corrupt or truncated image ({error}); copy or export it again"
+        ) from None
+    # A phone or a converter may have stored the picture turned and said so only in its EXIF data.
+    return ImageOps.exif_transpose(picture)
+
+
+def _to_rgb(picture: Image.Image, path: Path) -> Image.Image:
+    """Convert where that loses nothing and guesses nothing; otherwise name the mode and the remedy."""
+    mode = picture.mode
+    if mode == "RGB":
+        return picture
+    if mode in ("1", "L"):  # equal channels say the same thing
+        return picture.convert("RGB")
+    if mode in ("P", "PA", "RGBA", "LA"):
+        rgba = picture.convert("RGBA")
+        if rgba.getextrema()[3][0] < 255:
+            raise DataError(
+                f"{path}: the image is partly transparent ({mode}); flatten it onto a background "
+                "and save it as 8-bit RGB"
+            )
+        return rgba.convert("RGB")
+    depth = "16-bit or floating point" if mode.startswith(("I", "F")) else mode
+    raise DataError(f"{path}: the image is {depth}; save it as 8-bit RGB")
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read one picture as uint8 RGB of shape (H, W, 3), values 0-255, turned upright.
+
+    Grey, palette and opaque RGBA pictures are converted, since nothing is lost.
+
+    Raises:
+        DataError: missing, empty, corrupt, 16-bit, CMYK, transparent, or above `MAX_PIXELS`.
+    """
+    path = Path(path)
+    return np.asarray(_to_rgb(_open(path), path))
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """Read one mask as uint8 of shape (H, W), values 0 (background) and 1 (polyp).
+
+    A pixel is polyp where its grey value is above 127: lossy files hold values in between (138 of
+    the 612 masks of CVC-ClinicDB do).
+
+    Raises:
+        DataError: as `read_image`; also where the brightest value is between 1 and 127, as in masks
+            that store class numbers: reading those as "no polyp" would be silently wrong.
+    """
+    path = Path(path)
+    grey = np.asarray(_to_rgb(_open(path), path).convert("L"))
+    brightest = int(grey.max())
+    if 0 < brightest <= 127:
+        raise DataError(
+            f"{path}: the mask's brightest value is {brightest}; expected 0 for background and 255 "
+            "for polyp (multiply a 0/1 mask by 255)"
+        )
+    return (grey > 127).astype(np.uint8)
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """The image files directly in `folder`, in natural order (2.png before 10.png), hidden ones left out.
+
+    Raises:
+        DataError: the folder is missing or is not a folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "no such folder"
+        raise DataError(f"{folder}: {what}")
+    return natural_sort(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def natural_sort(paths: Iterable[Path]) -> list[Path]:
+    """Sort by name, numbers by value: `2.png` before `10.png`."""
+
+    def key(path: Path):
+        digits, parts = "", []
+        for char in path.name:
+            if char.isascii() and char.isdigit():
+                digits += char
+            else:
+                if digits:
+                    parts.append((0, int(digits), ""))
+                    digits = ""
+                parts.append((1, 0, char))
+        if digits:
+            parts.append((0, int(digits), ""))
+        return parts
+
+    return sorted(paths, key=key)
+
+
+def make_folder(path: str | Path) -> Path:
+    """Create a folder and prove that it can be written to, before any work is spent on it.
+
+    Raises:
+        DataError: it cannot be created, or not be written to.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".write-test-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot write here ({error.strerror}); choose another output folder"
+        ) from None
+    return path
+
+
+def write_atomic(path: str | Path, content: bytes | str) -> Path:
+    """Write a whole file or nothing: a reader, a crash or a full disk never meets half of it.
+
+    Raises:
+        DataError: the disk is full or the folder cannot be written to; what stood there stays.
+    """
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(
+            f"{path}: could not be written ({error.strerror}); what stood there before is kept"
+        ) from None
+    except BaseException:  # Ctrl-C in the middle: leave no litter
+        temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def write_png(path: str | Path, pixels: np.ndarray) -> Path:
+    """Write uint8 pixels, (H, W) grey or (H, W, 3) RGB, as a PNG, atomically."""
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return write_atomic(path, buffer.getvalue())
