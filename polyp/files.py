@@ -1,6 +1,7 @@
 """Reading images and masks strictly, and writing files so that none is ever half there."""
 
 import os
+import re
 import warnings
 from collections.abc import Iterable
 from io import BytesIO
@@ -137,18 +138,8 @@ def natural_sort(paths: Iterable[Path]) -> list[Path]:
     """Sort by name, numbers by value: `2.png` before `10.png`."""
 
     def key(path: Path):
-        digits, parts = "", []
-        for char in path.name:
-            if char.isascii() and char.isdigit():
-                digits += char
-            else:
-                if digits:
-                    parts.append((0, int(digits), ""))
-                    digits = ""
-                parts.append((1, 0, char))
-        if digits:
-            parts.append((0, int(digits), ""))
-        return parts
+        parts = re.split(r"([0-9]+)", path.name)
+        return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
 
     return sorted(paths, key=key)
 
