@@ -48,8 +48,7 @@ def _open(path: Path) -> Image.Image:
         picture.load()
     except Image.DecompressionBombError:
         raise DataError(
-            f"{path}: larger than {MAX_PIXELS // 1_000_000} megapixels; "
-            "scale it down or cut it into frames"
+            f"{path}: larger than {MAX_PIXELS // 1_000_000} megapixels; scale it down or cut it into frames"
         ) from None
     except UnidentifiedImageError:
         raise DataError(
@@ -58,9 +57,7 @@ def _open(path: Path) -> Image.Image:
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(
-            f"{path}: corrupt or truncated image ({error}); copy or export it again"
-        ) from None
+        raise DataError(f"{path}: corrupt or truncated image ({error}); copy or export it again") from None
     # A phone or a converter may have stored the picture turned and said so only in its EXIF data.
     return ImageOps.exif_transpose(picture)
 

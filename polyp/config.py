@@ -1,0 +1,193 @@
+"""Every setting of a run, in two frozen dataclasses.
+
+One flat set of names serves as papermill parameters, command-line flags and keyword arguments;
+nested, it is the `config.json` of a run folder and the metadata of a checkpoint. An unknown name or a
+wrong type is an error that names the nearest right one.
+"""
+
+import json
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from polyp.errors import UsageError, did_you_mean
+
+
+def setting(default: Any, meaning: str) -> Any:
+    """A dataclass field that carries what `--help` says of it."""
+    return field(default=default, metadata={"help": meaning})
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a network is made of.
+
+    Raises:
+        UsageError: a wrong type, a value out of range, an unknown choice.
+    """
+
+    architecture: Literal["unet", "unetpp"] = setting("unetpp", "the network")
+    widths: tuple[int, ...] = setting((32, 64, 128, 256, 512), "channels of each resolution, downwards")
+    deep_supervision: bool = setting(True, "UNet++ only: a head and a loss at every level")
+
+    def __post_init__(self):
+        _check_types(self)
+        _require(len(self.widths) >= 2, "widths", self.widths, "at least two resolutions")
+        _require(min(self.widths) >= 1, "widths", self.widths, "positive channel counts")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a training run does. Lengths are in pixels, times in epochs unless said otherwise.
+
+    Raises:
+        UsageError: a wrong type, a value out of range, an unknown choice.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: str = setting("synthetic", "synthetic, cvc-clinicdb, kvasir-seg, or a folder of pairs")
+    split: Literal["sequence", "random"] = setting("sequence", "by video (honest) or by frame (leaks)")
+    fold: int = setting(0, "which fold is the test set, 0 to 4; a random split has only fold 0")
+    size: tuple[int, int] = setting((128, 128), "height and width that the network sees")
+    augment: Literal["none", "flips", "standard"] = setting("standard", "augmentation of training frames")
+    loss: Literal["bce", "dice", "bce_dice"] = setting("bce_dice", "loss on the logits")
+    epochs: int = setting(40, "passes over the training frames")
+    batch_size: int = setting(8, "frames in a step")
+    lr: float = setting(2e-3, "highest learning rate of the schedule")
+    schedule: Literal["onecycle", "cosine"] = setting("onecycle", "long or short warm-up, then a cosine")
+    weight_decay: float = setting(1e-2, "AdamW's decoupled weight decay")
+    clip_norm: float = setting(1.0, "gradients are scaled down to this norm")
+    patience: int = setting(0, "stop after so many epochs without a better Dice; 0 is never")
+    precision: Literal["auto", "fp32", "bf16"] = setting("auto", "auto is bf16 where the hardware has it")
+    device: Literal["auto", "cpu", "cuda"] = setting("auto", "auto is a GPU if there is one")
+    workers: int = setting(0, "loader processes; with the cache 0 is enough on a CPU")
+    seed: int = setting(0, "weights, order and augmentation all follow from it")
+
+    def __post_init__(self):
+        _check_types(self)
+        _require(min(self.size) >= 1, "size", self.size, "height and width, both positive")
+        for name in ("epochs", "batch_size"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        for name in ("fold", "patience", "workers", "seed", "weight_decay"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name in ("lr", "clip_norm"):
+            _require(getattr(self, name) > 0, name, getattr(self, name), "more than 0")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, ready for JSON."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, nested: Mapping[str, Any]) -> "TrainConfig":
+        """The inverse of `to_dict`, as strict as `configure`."""
+        flat = {key: value for key, value in nested.items() if key != "model"}
+        return configure(**flat, **nested.get("model", {}))
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # Minutes of a lesson: small frames, a thin network, on the synthetic sequences.
+    "quick": {"size": (64, 80), "widths": (8, 16, 32, 64), "epochs": 12, "lr": 5e-3, "batch_size": 8},
+    # The best real model that 2 cores train in half an hour.
+    "cpu": {
+        "data": "cvc-clinicdb",
+        "size": (128, 128),
+        "widths": (16, 32, 64, 128, 256),
+        "epochs": 40,
+        "lr": 2e-3,
+    },
+    # Full width and size.
+    "gpu": {"data": "cvc-clinicdb", "size": (256, 256), "epochs": 100, "batch_size": 16, "workers": 4},
+}
+
+
+def setting_fields() -> dict[str, Any]:
+    """Every setting by its flat name: the dataclass fields of both configurations."""
+    return {f.name: f for cls in (TrainConfig, ModelConfig) for f in fields(cls) if f.name != "model"}
+
+
+def configure(preset: str | None = None, **settings: Any) -> TrainConfig:
+    """A configuration from a preset and the settings that differ from it, all by their flat names.
+
+    A setting that is None keeps the preset's value.
+
+    Raises:
+        UsageError: an unknown preset or setting (with the nearest right name), a wrong type or value.
+    """
+    if preset is not None and preset not in PRESETS:
+        raise UsageError(f"unknown preset {preset!r}; {did_you_mean(preset, PRESETS)}")
+    known = setting_fields()
+    for name in settings:
+        if name not in known:
+            raise UsageError(f"unknown setting {name!r}; {did_you_mean(name, known)}")
+    given = {name: value for name, value in settings.items() if value is not None}
+    chosen = {name: _as_tuple(value) for name, value in {**PRESETS.get(preset, {}), **given}.items()}
+    model_names = {f.name for f in fields(ModelConfig)}
+    model = ModelConfig(**{name: value for name, value in chosen.items() if name in model_names})
+    return TrainConfig(model, **{name: value for name, value in chosen.items() if name not in model_names})
+
+
+def configure_notebook(namespace: Mapping[str, Any], before: Iterable[str]) -> TrainConfig:
+    """The configuration that a notebook's `parameters` cell and papermill's injected one ask for.
+
+    papermill only warns of a parameter that the notebook does not have, and goes on without it. So
+    every name that came up since the setup cell counts as a setting, and an unknown one is an error.
+
+    Args:
+        namespace: the notebook's `globals()`.
+        before: the names it held before the `parameters` cell.
+    """
+    before = set(before)
+    names = [name for name in namespace if name not in before and not name.startswith("_")]
+    new = {name: namespace[name] for name in names}
+    if "preset" not in new:
+        names = ["preset", *setting_fields()]
+        raise UsageError(f"the parameters hold no 'preset'; expected some of: {', '.join(names)}")
+    return configure(**new)
+
+
+def changed(config: TrainConfig, **settings: Any) -> TrainConfig:
+    """A copy with some settings replaced, by their flat names."""
+    flat = {name: value for name, value in config.to_dict().items() if name != "model"}
+    return configure(**{**flat, **asdict(config.model), **settings})
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _require(holds: bool, name: str, value: Any, expected: str) -> None:
+    if not holds:
+        raise UsageError(f"{name} is {value!r}; expected {expected}")
+
+
+def _check_types(config: Any) -> None:
+    hints = typing.get_type_hints(type(config))
+    for f in fields(config):
+        value, hint = getattr(config, f.name), hints[f.name]
+        if hint is float and type(value) is int:
+            object.__setattr__(config, f.name, float(value))
+        elif not _fits(value, hint):
+            raise UsageError(f"{f.name} is {value!r}; {_expected(value, hint)}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        return value in typing.get_args(hint)
+    if origin is tuple:
+        items = typing.get_args(hint)
+        if not isinstance(value, tuple) or (items[-1] is not Ellipsis and len(value) != len(items)):
+            return False
+        return all(_fits(item, items[0]) for item in value)
+    return type(value) is hint  # `bool` is an `int` to isinstance, not to us
+
+
+def _expected(value: Any, hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return did_you_mean(value, typing.get_args(hint))
+    name = hint.__name__ if type(hint) is type else str(hint)
+    remedy = ""
+    if isinstance(value, str) and hint is not str:
+        remedy = " (papermill's -p passes some values as text: use -y 'name: value')"
+    return f"expected {name}, got {type(value).__name__}{remedy}"
