@@ -1,5 +1,6 @@
 """Reading images and masks strictly, and writing files so that none is ever half there."""
 
+import contextlib
 import os
 import re
 import warnings
@@ -38,14 +39,13 @@ def _open(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound is below
-            picture = Image.open(path)
-        width, height = picture.size
-        if width * height > MAX_PIXELS:
-            raise DataError(
-                f"{path}: {width} x {height} px is larger than {MAX_PIXELS // 1_000_000} megapixels; "
-                "scale it down or cut it into frames"
-            )
-        picture.load()
+            with Image.open(path) as picture:  # closes the file, whatever happens
+                _check_header(picture, path)
+                picture.load()
+                # A phone or a converter may have stored it turned and said so only in its EXIF data.
+                return ImageOps.exif_transpose(picture)
+    except DataError:
+        raise
     except Image.DecompressionBombError:
         raise DataError(
             f"{path}: larger than {MAX_PIXELS // 1_000_000} megapixels; scale it down or cut it into frames"
@@ -54,12 +54,21 @@ def _open(path: Path) -> Image.Image:
         raise DataError(
             f"{path}: not a readable image; expected one of {', '.join(IMAGE_SUFFIXES)}"
         ) from None
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
+    except Exception as error:  # damaged bytes make decoders raise nearly anything, struct.error included
         raise DataError(f"{path}: corrupt or truncated image ({error}); copy or export it again") from None
-    # A phone or a converter may have stored the picture turned and said so only in its EXIF data.
-    return ImageOps.exif_transpose(picture)
+
+
+def _check_header(picture: Image.Image, path: Path) -> None:
+    """Refuse, before anything is decoded, what is too large and what decoding would quietly cut to 8 bit."""
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{path}: {width} x {height} px is larger than {MAX_PIXELS // 1_000_000} megapixels; "
+            "scale it down or cut it into frames"
+        )
+    # Pillow has no 16-bit RGB: it drops the low byte and calls the rest RGB. Only the raw mode tells.
+    if any(re.search(";16[BLN]", str(tile[3])) for tile in picture.tile):
+        raise DataError(f"{path}: the image is 16-bit; save it as 8-bit RGB")
 
 
 def _to_rgb(picture: Image.Image, path: Path) -> Image.Image:
@@ -90,7 +99,7 @@ def read_image(path: str | Path) -> np.ndarray:
         DataError: missing, empty, corrupt, 16-bit, CMYK, transparent, or above `MAX_PIXELS`.
     """
     path = Path(path)
-    return np.asarray(_to_rgb(_open(path), path))
+    return np.array(_to_rgb(_open(path), path))  # a copy: Pillow's own buffer is read-only
 
 
 def read_mask(path: str | Path) -> np.ndarray:
@@ -135,8 +144,9 @@ def natural_sort(paths: Iterable[Path]) -> list[Path]:
     """Sort by name, numbers by value: `2.png` before `10.png`."""
 
     def key(path: Path):
-        parts = re.split(r"([0-9]+)", path.name)
-        return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+        parts = re.split(r"([0-9]+)", path.name)  # numbers stand at the odd places
+        numbers = [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
+        return numbers, path.name  # the name settles `1.png` and `01.png`
 
     return sorted(paths, key=key)
 
@@ -176,13 +186,13 @@ def write_atomic(path: str | Path, content: bytes | str) -> Path:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DataError(
-            f"{path}: could not be written ({error.strerror}); what stood there before is kept"
+            f"{path}: could not be written ({error.strerror}); what stood there before is kept; "
+            "free some space or choose another folder"
         ) from None
-    except BaseException:  # Ctrl-C in the middle: leave no litter
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:  # gone already where all went well; after a full disk or Ctrl-C, leave no litter
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     return path
 
 

@@ -65,11 +65,11 @@ def confusion_counts(logits: Tensor, target: Tensor, threshold: float = 0.5) -> 
         raise ValueError(f"threshold is {threshold}; expected a probability, 0 to 1")
     if logits.isnan().any():
         raise ValueError("the logits hold NaN; look for a diverged training run or a broken checkpoint")
-    return _count(logits.float().sigmoid() > threshold, target > 0)
+    return count_pixels(logits.float().sigmoid() > threshold, target > 0)
 
 
-def _count(preds: Tensor, target: Tensor) -> Counts:
-    """Counts of boolean (N, 1, H, W) predictions and targets."""
+def count_pixels(preds: Tensor, target: Tensor) -> Counts:
+    """Counts of boolean predictions and targets, both (N, 1, H, W); for logits use `confusion_counts`."""
     preds, target = preds.flatten(1), target.flatten(1)
     tp = (preds & target).sum(dim=1)
     fp = preds.sum(dim=1) - tp

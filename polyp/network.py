@@ -169,3 +169,10 @@ def build_model(config: ModelConfig) -> SegmentationNetwork:
     if config.architecture == "unet":
         return UNet(config.widths)
     return UNetPlusPlus(config.widths, config.deep_supervision)
+
+
+def resize_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring (N, 1, h, w) logits to another size (H, W), as scoring and prediction both do."""
+    if tuple(logits.shape[-2:]) == tuple(size):
+        return logits
+    return F.interpolate(logits.float(), size, mode="bilinear", align_corners=False)

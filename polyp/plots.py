@@ -1,0 +1,83 @@
+"""Every figure that a notebook or a run folder shows.
+
+Colours are from Okabe and Ito's colour-blind-safe palette; the two that meet in a figure also differ in
+lightness, so that they part in greyscale. Functions return a matplotlib `Figure` and touch no global state.
+"""
+
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()
+
+
+def curves(log: pd.DataFrame) -> Figure:
+    """Loss and scores by epoch, training against validation, with the best epoch marked.
+
+    Args:
+        log: columns epoch, loss, iou, val_loss, val_iou, val_dice.
+    """
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    log = log.astype(float)
+    lines = (
+        (left, "loss", "training", ORANGE, "--"),
+        (left, "val_loss", "validation", BLUE, "-"),
+        (right, "iou", "training IoU", ORANGE, "--"),
+        (right, "val_iou", "validation IoU", BLUE, "-"),
+        (right, "val_dice", "validation Dice", GREEN, ":"),
+    )
+    marker = "o" if len(log) == 1 else None  # one point makes no line
+    for axes, column, label, colour, style in lines:
+        axes.plot(log["epoch"], log[column], style, color=colour, label=label, marker=marker, linewidth=2)
+    if log["val_dice"].notna().any():
+        best = log.loc[log["val_dice"].idxmax()]
+        right.plot(best["epoch"], best["val_dice"], "*", color="black", markersize=10, clip_on=False)
+        right.set_title(f"best validation Dice {best['val_dice']:.3f} in epoch {best['epoch']:.0f}")
+    left.set_title("loss")
+    right.set_ylim(0, 1)
+    for axes in (left, right):
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    return figure
+
+
+def comparison(images: torch.Tensor, masks: torch.Tensor, preds: torch.Tensor, names: list[str]) -> Figure:
+    """A column a frame: the frame above; below, the mask's outline (solid) and the prediction's (dashed).
+
+    Args:
+        images: uint8 RGB (N, 3, H, W).
+        masks: {0, 1}, (N, 1, H, W).
+        preds: {0, 1}, (N, 1, H, W).
+        names: a title for each frame.
+    """
+    figure = Figure(figsize=(2.6 * len(names), 5.4), layout="constrained")
+    axes = figure.subplots(2, len(names), squeeze=False)
+    for column, name in enumerate(names):
+        frame = images[column].permute(1, 2, 0).numpy()  # (3, H, W) -> (H, W, 3)
+        for row in (0, 1):
+            axes[row, column].imshow(frame)
+            axes[row, column].set_axis_off()
+        axes[0, column].set_title(name)
+        outline(axes[1, column], masks[column, 0].numpy(), "white", "-")
+        outline(axes[1, column], preds[column, 0].numpy(), BLUE, "--")
+    figure.supxlabel("white: the expert's outline     blue, dashed: the prediction's", fontsize=10)
+    return figure
+
+
+def outline(axes, mask: np.ndarray, colour: str, style: str = "-") -> None:
+    """Draw the border of a (H, W) mask of 0 and 1 over what `axes` shows; nothing for an even mask."""
+    mask = mask.astype(np.uint8)
+    if mask.min() != mask.max():
+        axes.contour(mask, levels=[0.5], colors=[colour], linestyles=[style], linewidths=1.8)
