@@ -22,7 +22,7 @@ from polyp.config import TrainConfig
 from polyp.errors import DataError, UsageError
 from polyp.files import make_folder, project_root, read_image, read_mask
 from polyp.sources import Pair, find_dataset, find_pairs, read_sequences
-from polyp.split import PARTS, packaged_split, parts_of, random_split, sequence_split
+from polyp.split import PARTS, make_split, packaged_split, parts_of
 
 CACHE_FORMAT = "1"  # change it whenever the same files would be decoded differently
 
@@ -201,18 +201,14 @@ def open_data(config: TrainConfig, path: str | Path | None = None) -> Data:
         path: where the data lies, if not in `$POLYP_DATA` or `data/`.
 
     Returns:
-        what the data is, and the datasets; only the training set is augmented, and the test set hands out its
-        masks at their original size.
+        what the data is, and the datasets; only the training set is augmented, and the test set hands
+        out its masks at their original size.
 
     Raises:
         DataError, UsageError: see `find_dataset`, `FrameCache` and `parts_of`; also a training set
-            smaller than one batch.
+            smaller than one batch, or a part without frames.
     """
-    folder = find_dataset(config.data, path)
-    cache = FrameCache(find_pairs(folder), config.size)
-    table = packaged_split(config.data, config.split)
-    if table is None:
-        table = _computed_split(cache, folder, config.split)
+    cache, table = _open_cache(config, path)
     parts = parts_of(table, config.fold)
     if config.batch_size > len(parts["train"]):
         raise UsageError(
@@ -227,17 +223,22 @@ def open_data(config: TrainConfig, path: str | Path | None = None) -> Data:
     return Data(about, pd.DataFrame(rows, columns=["frame", "part"]), train, val, test)
 
 
-def _computed_split(cache: FrameCache, folder: Path, split: str) -> pd.DataFrame:
-    frames = cache.table["frame"].tolist()
-    if split == "random":
-        return random_split(frames)
-    sequences = read_sequences(folder)
-    if sequences is None:
-        raise DataError(
-            f"{folder}: no sequences.csv (columns frame,sequence) says which frames are of one video; "
-            "add one, or use split=random and know that its scores flatter"
-        )
-    unknown = [frame for frame in frames if frame not in sequences]
-    if unknown:
-        raise DataError(f"{folder}: sequences.csv lacks {len(unknown)} frames, first '{unknown[0]}'")
-    return sequence_split(frames, [sequences[frame] for frame in frames], cache.table["area"].tolist())
+def open_part(config: TrainConfig, part: str, path: str | Path | None = None) -> PolypDataset:
+    """The frames of one part (train, val, test) or `all`, to be scored: not augmented, masks full size."""
+    cache, table = _open_cache(config, path, split=part != "all")
+    frames = None if table is None else parts_of(table, config.fold)[part]
+    return PolypDataset(cache, frames, full_size_masks=True)
+
+
+def _open_cache(
+    config: TrainConfig, path: str | Path | None, split: bool = True
+) -> tuple[FrameCache, pd.DataFrame | None]:
+    folder = find_dataset(config.data, path)
+    cache = FrameCache(find_pairs(folder), config.size)
+    if not split:
+        return cache, None
+    frames, areas = cache.table["frame"].tolist(), cache.table["area"].tolist()
+    table = packaged_split(config.data, config.split)
+    if table is None:
+        table = make_split(config.split, frames, areas, read_sequences(folder))
+    return cache, table

@@ -12,12 +12,15 @@ The tables of CVC-ClinicDB come with the package; those of other data follow fro
 """
 
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from polyp.errors import DataError, UsageError
+from polyp.files import make_folder, read_mask, write_atomic
+from polyp.sources import NAMES, find_dataset, find_pairs, read_sequences
 
 PARTS = ("train", "val", "test")
 FOLDS = 5
@@ -75,6 +78,50 @@ def random_split(frames: list[str]) -> pd.DataFrame:
     _, val = train_test_split(rest, test_size=1 / 9, random_state=42)
     parts = dict.fromkeys(frames, "train") | dict.fromkeys(val, "val") | dict.fromkeys(test, "test")
     return pd.DataFrame({"frame": frames, "part": [parts[frame] for frame in frames]})
+
+
+def make_split(
+    split: str, frames: list[str], areas: list[float], sequences: dict[str, int] | None
+) -> pd.DataFrame:
+    """The table of the `sequence` or `random` split of these frames.
+
+    Raises:
+        DataError: a split by sequence, but some frames' sequences are not known.
+    """
+    if split == "random":
+        return random_split(frames)
+    if sequences is None:
+        raise DataError(
+            "no sequences.csv (columns frame,sequence) says which frames are of one video; "
+            "add one, or use split=random and know that its scores flatter"
+        )
+    unknown = [frame for frame in frames if frame not in sequences]
+    if unknown:
+        raise DataError(f"sequences.csv lacks {len(unknown)} frames, first '{unknown[0]}'")
+    return sequence_split(frames, [sequences[frame] for frame in frames], areas)
+
+
+def write_splits(data: str, folder: str | Path, data_path: str | Path | None = None) -> list[Path]:
+    """Make both split tables of a dataset from its files, as `<name>-sequence.csv` and `<name>-random.csv`.
+
+    The packaged ones of CVC-ClinicDB were made by this: `polyp data split cvc-clinicdb --out polyp/splits`.
+
+    Raises:
+        DataError: the data cannot be used; see `find_dataset`, `read_mask` and `make_split`.
+    """
+    source = find_dataset(data, data_path)
+    pairs, sequences = find_pairs(source), read_sequences(source)
+    frames = [pair.frame for pair in pairs]
+    areas = [float(read_mask(pair.mask).mean()) for pair in pairs]
+    folder, name = make_folder(folder), data if data in NAMES else source.name
+    splits = ["random"] if sequences is None else ["sequence", "random"]
+    return [
+        write_atomic(
+            folder / f"{name}-{split}.csv",
+            make_split(split, frames, areas, sequences).to_csv(index=False, lineterminator="\n"),
+        )
+        for split in splits
+    ]
 
 
 def packaged_split(data: str, split: str) -> pd.DataFrame | None:

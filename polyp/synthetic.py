@@ -200,7 +200,7 @@ def _march(scene: Scene, camera, rays: np.ndarray, depth, steps: int) -> tuple[n
         wall, polyp, gap = _distances(scene, eye[:, None, None] + rays * depth)
         depth = np.minimum(depth + np.float32(0.75) * gap, np.float32(FAR))
     # A ray that grazes the polyp's rim is still on its way past it: it has not met the polyp.
-    return depth, (polyp < wall) & (gap < 0.008 * depth)
+    return depth, (polyp < wall) & (gap < 0.015 * depth)
 
 
 def _rays(height: int, width: int) -> np.ndarray:
@@ -295,7 +295,8 @@ def _stage(rng, scene: Scene, window: np.ndarray, share: float, frames: int):
 def _sharpen(scene: Scene, camera, rays: np.ndarray, coarse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Full-size depth and polyp mask: a few more steps from just before the coarse surface."""
     start = cv2.resize(cv2.erode(coarse, np.ones((3, 3), np.uint8)), rays.shape[:0:-1])
-    return _march(scene, camera, rays, 0.96 * start, 14)
+    depth, hit = _march(scene, camera, rays, 0.96 * start, 14)
+    return depth, cv2.medianBlur(hit.astype(np.uint8), 5) > 0  # a rim without single stray pixels
 
 
 def _normals(scene: Scene, points: np.ndarray) -> np.ndarray:
@@ -348,7 +349,7 @@ def _develop(rng, light: np.ndarray, window: np.ndarray, focus: float) -> np.nda
     picture = cv2.GaussianBlur(picture, (0, 0), focus * scale)
     if rng.random() < 0.2:  # a fast movement
         drift = np.zeros((15, 15), np.float32)
-        reach = rng.uniform(-7, 7, 2) * min(scale, 1)
+        reach = rng.uniform(-5, 5, 2) * min(scale, 1)
         cv2.line(drift, tuple((7 - reach).astype(int).tolist()), tuple((7 + reach).astype(int).tolist()), 1)
         picture = cv2.filter2D(picture, -1, drift / drift.sum())
     edge = cv2.GaussianBlur(window.astype(np.float32), (0, 0), 0.7)[..., None]

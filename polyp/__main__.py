@@ -1,0 +1,303 @@
+"""The command line: `polyp data | train | validate | predict | bench`.
+
+Exit codes: 0 done, 1 the data or a file cannot be used, 2 the command makes no sense, 130 Ctrl-C.
+"""
+
+import argparse
+import difflib
+import re
+import sys
+import typing
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import polyp
+from polyp.config import PRESETS, configure, setting_fields
+from polyp.errors import DataError, UsageError
+
+# Modules that load torch are imported in the commands: `polyp --help` should not take seconds.
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but an unknown flag or choice is answered with the nearest right one."""
+
+    def __init__(self, *args, **kwargs):
+        kwargs.setdefault("allow_abbrev", False)
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **kwargs)
+
+    def parse_known_args(self, args=None, namespace=None):
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            self.error(f"unknown argument {unknown[0]!r}{_nearest(unknown[0].split('=')[0], flags)}")
+        return namespace, unknown
+
+    def error(self, message: str) -> NoReturn:
+        found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if found:
+            message += _nearest(found[1], re.findall(r"[\w-]+", found[2]))
+        sys.stderr.write(f"{self.prog}: {message}\ntry: {self.prog} --help\n")
+        sys.exit(2)
+
+
+def _nearest(name: str, choices: list[str]) -> str:
+    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def build_parser() -> Parser:
+    """All commands and flags."""
+    parser = Parser(
+        prog="polyp",
+        description="Find polyps in colonoscopy frames: data, training, scores and masks.\n"
+        "For education and research; not a medical device.",
+        epilog="start here:\n"
+        "  polyp train --preset quick                          a first model in a minute, no download\n"
+        "  polyp predict frame.png --checkpoint runs/quick/best.safetensors\n",
+    )
+    parser.add_argument("--version", action="version", version=f"polyp {polyp.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_data(commands)
+    _add_train(commands)
+    _add_validate(commands)
+    _add_predict(commands)
+    bench = commands.add_parser("bench", help="measure the speed of loading, training and inference here")
+    bench.add_argument("--rounds", type=int, default=3, metavar="N", help="of each pair (default 3)")
+    bench.add_argument("--out", type=Path, metavar="FILE", help="also write the figures as JSON")
+    bench.set_defaults(run=run_bench)
+    return parser
+
+
+def _add_data(commands) -> None:
+    data = commands.add_parser("data", help="get, check and split datasets")
+    actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="list what is in a dataset and what is wrong with it")
+    check.add_argument("path", metavar="PATH", help="a dataset's folder, or its name")
+    check.set_defaults(run=run_data_check)
+    get = actions.add_parser("get", help="download a dataset, or unpack its archive")
+    get.add_argument("name", choices=("synthetic", "cvc-clinicdb", "kvasir-seg"))
+    get.add_argument("--archive", type=Path, metavar="FILE", help="a zip or tar that you downloaded by hand")
+    get.set_defaults(run=run_data_get)
+    split = actions.add_parser("split", help="write a dataset's split tables")
+    split.add_argument("name", metavar="NAME", help="a dataset's name or folder")
+    split.add_argument("--data-path", type=Path, metavar="DIR", help="where it lies")
+    split.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")
+    split.set_defaults(run=run_data_split)
+
+
+def _add_train(commands) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a network into a run folder",
+        description="Train a network. A flag overrules the preset; a preset overrules the defaults.",
+    )
+    train.add_argument("--preset", choices=PRESETS, help="quick (default), cpu, or gpu")
+    train.add_argument(
+        "--out", type=Path, metavar="DIR", help="run folder (default: runs/PRESET, or a free name)"
+    )
+    train.add_argument("--resume", type=Path, metavar="DIR", help="go on with a run that was stopped")
+    train.add_argument(
+        "--data-path", type=Path, metavar="DIR", help="where the data lies (else $POLYP_DATA, data/)"
+    )
+    settings = train.add_argument_group("settings")
+    for name, setting in setting_fields().items():
+        flag = "--" + name.replace("_", "-")
+        default = (
+            " ".join(map(str, setting.default)) if isinstance(setting.default, tuple) else setting.default
+        )
+        meaning = f"{setting.metadata['help']} (default {default})".replace("%", "%%")
+        settings.add_argument(flag, help=meaning, **_argument(setting.type))
+    train.set_defaults(run=run_train)
+
+
+def _argument(hint: Any) -> dict[str, Any]:
+    """How argparse should read a setting of this type."""
+    if typing.get_origin(hint) is Literal:
+        return {"choices": typing.get_args(hint)}
+    if typing.get_origin(hint) is tuple:
+        count = len(typing.get_args(hint))
+        return {"nargs": "+" if Ellipsis in typing.get_args(hint) else count, "type": int, "metavar": "N"}
+    if hint is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    return {"type": hint, "metavar": {int: "N", float: "X", str: "NAME"}[hint]}
+
+
+def _add_validate(commands) -> None:
+    validate = commands.add_parser("validate", help="score a checkpoint on frames it has not learnt from")
+    validate.add_argument("checkpoint", type=Path, help="a .safetensors file that training wrote")
+    validate.add_argument("--data", metavar="NAME", help="other data than it was trained on")
+    validate.add_argument("--data-path", type=Path, metavar="DIR", help="where the data lies")
+    validate.add_argument(
+        "--part",
+        choices=("train", "val", "test", "all"),
+        help="which frames (default: test; all for other data than it was trained on)",
+    )
+    _add_model_use(validate)
+    validate.add_argument("--out", type=Path, metavar="FILE", help="write the per-image table as CSV")
+    validate.set_defaults(run=run_validate)
+
+
+def _add_predict(commands) -> None:
+    predict = commands.add_parser("predict", help="write masks for pictures of any size")
+    predict.add_argument("inputs", nargs="+", metavar="PICTURE", help="pictures, or folders of pictures")
+    predict.add_argument(
+        "--checkpoint", type=Path, required=True, help="a .safetensors file that training wrote"
+    )
+    predict.add_argument(
+        "--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: predictions"
+    )
+    _add_model_use(predict)
+    predict.add_argument("--flips", action="store_true", help="average over four mirrorings (4 x the time)")
+    predict.add_argument("--overlay", action="store_true", help="also draw the outline on each picture")
+    predict.add_argument("--probabilities", action="store_true", help="also write the probability maps")
+    predict.add_argument("--table", choices=("csv", "json"), default="csv", help="default: csv")
+    predict.set_defaults(run=run_predict)
+
+
+def _add_model_use(parser) -> None:
+    parser.add_argument(
+        "--threshold", type=float, metavar="P", help="polyp above this probability (default: the model's)"
+    )
+    parser.add_argument("--level", type=int, metavar="N", help="prune a UNet++ to this level")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="default: auto")
+
+
+def run_data_check(args) -> int:
+    from polyp.sources import find_dataset
+    from polyp.survey import survey
+
+    found = survey(find_dataset(args.path))
+    print(found)
+    return 0 if found.ok else 1
+
+
+def run_data_get(args) -> int:
+    from polyp.sources import get_dataset
+
+    print(get_dataset(args.name, args.archive))
+    return 0
+
+
+def run_data_split(args) -> int:
+    from polyp.split import write_splits
+
+    for path in write_splits(args.name, args.out, args.data_path):
+        print(path)
+    return 0
+
+
+def run_train(args) -> int:
+    given = {name: getattr(args, name) for name in setting_fields() if getattr(args, name) is not None}
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    if args.resume:
+        if given or args.preset or args.out:
+            raise UsageError("--resume goes on as the run began; it takes no preset, settings or --out")
+        from polyp.runs import RunFolder
+
+        config, path = RunFolder.resume(args.resume).config(), args.resume
+    else:
+        preset = args.preset or "quick"
+        config = configure(preset, **given)
+        from polyp.runs import new_run_path
+
+        path = args.out or new_run_path(preset)
+    from polyp.train import fit
+
+    run = fit(config, path, data_path=args.data_path, resume=bool(args.resume))
+    metrics = run.metrics()
+    print(f"best epoch {metrics['epoch']}; test, {_scores_line(metrics['test'])}")
+    print(f"run folder: {run.path}")
+    return 0
+
+
+def run_validate(args) -> int:
+    from polyp.config import changed
+    from polyp.files import write_atomic
+    from polyp.validate import validate
+
+    model, config, threshold = _load(args)
+    other = args.data is not None and args.data != config.data
+    if other:
+        config = changed(config, data=args.data, split="random", fold=0)
+    part = args.part or ("all" if other else "test")
+    from polyp.dataset import open_part
+
+    dataset = open_part(config, part, args.data_path)
+    found = validate(model, dataset, threshold=threshold, level=args.level, precision=args.precision)
+    print(f"{config.data}, {part}, {_scores_line(found.scores)}")
+    print(f"pooled over pixels: Dice {found.scores['dice_pooled']:.3f}, IoU {found.scores['iou_pooled']:.3f}")
+    if args.out:
+        print(write_atomic(args.out, found.table.to_csv(index=False)))
+    return 0
+
+
+def run_predict(args) -> int:
+    from polyp.predict import collect_inputs, predict_files, write_predictions
+
+    files = collect_inputs(args.inputs)
+    model, config, threshold = _load(args)
+    model.check_level(args.level)
+    predictions = predict_files(
+        model, files, config.size, threshold, flips=args.flips, level=args.level, precision=args.precision
+    )
+    rows, errors = write_predictions(
+        predictions, args.out, overlays=args.overlay, probabilities=args.probabilities, table=args.table
+    )
+    for error in errors:
+        print(f"polyp predict: {error}", file=sys.stderr)
+    print(f"{len(rows)} masks in {args.out / 'masks'}, table in {args.out / f'predictions.{args.table}'}")
+    return 1 if errors else 0
+
+
+def run_bench(args) -> int:
+    from polyp.bench import bench
+
+    bench(args.rounds, args.out)
+    return 0
+
+
+def _load(args):
+    """The model on its device, its configuration, and the threshold to use."""
+    import torch
+
+    from polyp.checkpoint import load_model
+    from polyp.config import TrainConfig
+    from polyp.hardware import choose_device
+
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        raise UsageError(f"--threshold is {args.threshold}; expected a probability, 0 to 1")
+    model, metadata = load_model(args.checkpoint)
+    model = model.to(choose_device(args.device), memory_format=torch.channels_last)
+    threshold = metadata["threshold"] if args.threshold is None else args.threshold
+    return model, TrainConfig.from_dict(metadata["config"]), threshold
+
+
+def _scores_line(scores: dict) -> str:
+    def show(name: str) -> str:
+        value = scores[f"{name}_per_image"]
+        return "undefined" if value is None else f"{value:.3f}"
+
+    line = f"{scores['images']} frames: mean per-image Dice {show('dice')}, IoU {show('iou')}"
+    undefined = scores["dice_undefined"]
+    return line + (f" ({undefined} without polyp or prediction left out)" if undefined else "")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the return value is the exit code."""
+    args = build_parser().parse_args(arguments)
+    try:
+        return args.run(args)
+    except UsageError as error:
+        print(f"polyp {args.command}: {error}", file=sys.stderr)
+        return 2
+    except (DataError, ArithmeticError) as error:
+        print(f"polyp {args.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
