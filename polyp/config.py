@@ -127,23 +127,29 @@ def configure(preset: str | None = None, **settings: Any) -> TrainConfig:
     return TrainConfig(model, **{name: value for name, value in chosen.items() if name not in model_names})
 
 
-def configure_notebook(namespace: Mapping[str, Any], before: Iterable[str]) -> TrainConfig:
+def configure_notebook(
+    namespace: Mapping[str, Any], before: Iterable[str], others: Iterable[str] = ()
+) -> TrainConfig:
     """The configuration that a notebook's `parameters` cell and papermill's injected one ask for.
 
     papermill only warns of a parameter that the notebook does not have, and goes on without it. So
-    every name that came up since the setup cell counts as a setting, and an unknown one is an error.
+    every name that came up since the imports counts as a setting, and an unknown one is an error.
 
     Args:
         namespace: the notebook's `globals()`.
         before: the names it held before the `parameters` cell.
+        others: parameters of the notebook that are no settings of the run.
+
+    Raises:
+        UsageError: as `configure`.
     """
-    before = set(before)
-    names = [name for name in namespace if name not in before and not name.startswith("_")]
-    new = {name: namespace[name] for name in names}
-    if "preset" not in new:
-        names = ["preset", *setting_fields()]
-        raise UsageError(f"the parameters hold no 'preset'; expected some of: {', '.join(names)}")
-    return configure(**new)
+    before, others = set(before), list(others)
+    given = {name: namespace[name] for name in namespace if name not in before and not name.startswith("_")}
+    known = ["preset", *setting_fields(), *others]
+    for name in given:
+        if name not in known:
+            raise UsageError(f"unknown parameter {name!r}; {did_you_mean(name, known)}")
+    return configure(**{name: value for name, value in given.items() if name not in others})
 
 
 def changed(config: TrainConfig, **settings: Any) -> TrainConfig:

@@ -53,6 +53,33 @@ def curves(log: pd.DataFrame) -> Figure:
     return figure
 
 
+def line(values: list[float], xlabel: str, ylabel: str, title: str) -> Figure:
+    """One curve of values at 0, 1, 2 ..."""
+    figure = Figure(figsize=(6, 2.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(values, color=BLUE, linewidth=2)
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def frames_with_masks(images: torch.Tensor, masks: torch.Tensor, names: list[str]) -> Figure:
+    """Frames in a row, each with its mask's outline in white.
+
+    Args:
+        images: uint8 RGB (N, 3, H, W).
+        masks: {0, 1}, (N, 1, H, W).
+        names: a title for each frame.
+    """
+    figure = Figure(figsize=(2.6 * len(names), 2.6), layout="constrained")
+    axes = figure.subplots(1, len(names), squeeze=False)[0]
+    for axis, image, mask, name in zip(axes, images, masks, names, strict=True):
+        _show(axis, image)
+        outline(axis, mask[0].numpy(), "white")
+        axis.set_title(name)
+    return figure
+
+
 def comparison(images: torch.Tensor, masks: torch.Tensor, preds: torch.Tensor, names: list[str]) -> Figure:
     """A column a frame: the frame above; below, the mask's outline (solid) and the prediction's (dashed).
 
@@ -65,10 +92,8 @@ def comparison(images: torch.Tensor, masks: torch.Tensor, preds: torch.Tensor, n
     figure = Figure(figsize=(2.6 * len(names), 5.4), layout="constrained")
     axes = figure.subplots(2, len(names), squeeze=False)
     for column, name in enumerate(names):
-        frame = images[column].permute(1, 2, 0).numpy()  # (3, H, W) -> (H, W, 3)
-        for row in (0, 1):
-            axes[row, column].imshow(frame)
-            axes[row, column].set_axis_off()
+        _show(axes[0, column], images[column])
+        _show(axes[1, column], images[column])
         axes[0, column].set_title(name)
         outline(axes[1, column], masks[column, 0].numpy(), "white", "-")
         outline(axes[1, column], preds[column, 0].numpy(), BLUE, "--")
@@ -81,3 +106,8 @@ def outline(axes, mask: np.ndarray, colour: str, style: str = "-") -> None:
     mask = mask.astype(np.uint8)
     if mask.min() != mask.max():
         axes.contour(mask, levels=[0.5], colors=[colour], linestyles=[style], linewidths=1.8)
+
+
+def _show(axes, image: torch.Tensor) -> None:
+    axes.imshow(image.permute(1, 2, 0).numpy())  # (3, H, W) -> (H, W, 3)
+    axes.set_axis_off()

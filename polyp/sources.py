@@ -9,9 +9,10 @@ import tarfile
 import tempfile
 import zipfile
 from bisect import bisect
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -188,8 +189,8 @@ def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Pa
     name = str(name_or_path)
     if name not in NAMES:
         folder = Path(name).expanduser()
-        if not folder.is_dir():
-            raise UsageError(f"{name}: no such dataset or folder; {did_you_mean(name.lower(), NAMES)}")
+        if not name or not folder.is_dir():
+            raise UsageError(f"{name!r}: no such dataset or folder; {did_you_mean(name.lower(), NAMES)}")
         if path is not None:
             raise UsageError(f"{name} and {path}: two folders; give one of them, or a dataset's name")
         return folder
@@ -327,11 +328,10 @@ def _download_kvasir(folder: Path) -> Path:
     pooch.get_logger().setLevel("WARNING")  # one progress bar says enough
     downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16)
     try:
-        return Path(
-            pooch.retrieve(KVASIR_URL, KVASIR_SHA256, "kvasir-seg.zip", folder, downloader=downloader)
-        )
+        file = pooch.retrieve(KVASIR_URL, KVASIR_SHA256, "kvasir-seg.zip", folder, downloader=downloader)
     except (OSError, ValueError) as error:  # OSError: requests' own errors too; ValueError: the checksum
         raise DataError(_no_download("kvasir-seg", KVASIR_URL, error)) from None
+    return Path(file)
 
 
 def _download_clinicdb() -> Path:
@@ -365,7 +365,7 @@ def _staging(target: Path) -> Iterator[Path]:
         yield temporary
     except OSError as error:
         raise DataError(
-            f"{target}: could not be written ({error.strerror or error}); nothing is left behind; "
+            f"{target}: could not be written ({error.strerror or str(error)[:120]}); nothing is left behind; "
             "free some space or work in another folder"
         ) from None
     finally:
@@ -404,41 +404,42 @@ def unpack(archive: str | Path, target: str | Path) -> Path:
 
 def _extract(archive: Path, target: Path) -> None:
     size = 0
-    for count, (name, source) in enumerate(_members(archive), start=1):
-        parts = PurePosixPath(name).parts
-        if name.startswith("/") or ".." in parts or any(character in name for character in "\\:\0"):
-            raise _unsafe(archive, name, "leads out of the folder")
-        if count > MAX_MEMBERS:
-            raise DataError(f"{archive}: more than {MAX_MEMBERS} members; expected one dataset")
-        if "__MACOSX" in parts:  # what a Mac adds to a zip: no frames
-            continue
-        path = target.joinpath(*parts)
-        if source is None:
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with source, open(path, "xb") as file:
-            while block := source.read(2**20):
-                size += len(block)
-                if size > MAX_UNPACKED:
-                    raise DataError(f"{archive}: unpacks to more than {MAX_UNPACKED} bytes; not a dataset")
-                file.write(block)
+    with closing(_members(archive)) as members:
+        for count, (name, open_member) in enumerate(members, start=1):
+            parts = PurePosixPath(name).parts
+            if name.startswith("/") or ".." in parts or any(character in name for character in "\\:\0"):
+                raise _unsafe(archive, name, "leads out of the folder")
+            if count > MAX_MEMBERS:
+                raise DataError(f"{archive}: more than {MAX_MEMBERS} members; expected one dataset")
+            path = target.joinpath(*parts)
+            if "__MACOSX" in parts:  # what a Mac adds to a zip: no frames
+                continue
+            if open_member is None:
+                path.mkdir(parents=True, exist_ok=True)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open_member() as source, open(path, "xb") as file:
+                while block := source.read(2**20):
+                    size += len(block)
+                    if size > MAX_UNPACKED:
+                        raise DataError(f"{archive}: unpacks to over {MAX_UNPACKED} bytes; not a dataset")
+                    file.write(block)
 
 
-def _members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
-    """Each member's name and its content, None for a folder."""
+def _members(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]] | None]]:
+    """Each member's name and what opens it, None for a folder."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as file:
             for info in file.infolist():
                 if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
                     raise _unsafe(archive, info.filename, "is a link or a device")
-                yield info.filename, None if info.is_dir() else file.open(info)
+                yield info.filename, None if info.is_dir() else partial(file.open, info)
     elif tarfile.is_tarfile(archive):
         with tarfile.open(archive) as file:
             for info in file:
                 if not (info.isreg() or info.isdir()):
                     raise _unsafe(archive, info.name, "is a link or a device")
-                yield info.name, None if info.isdir() else file.extractfile(info)
+                yield info.name, None if info.isdir() else partial(file.extractfile, info)
     else:
         raise DataError(f"{archive}: not a zip or tar archive; unpack it by hand and repack it as zip")
 

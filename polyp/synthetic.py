@@ -148,8 +148,12 @@ def _turned(axes: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return sum(axes[:, i, None, None] * vectors[i] for i in range(3))
 
 
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("i...,i...->...", a, b)
+
+
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.sqrt(np.square(vectors).sum(0))
+    return vectors / np.sqrt(_dot(vectors, vectors))
 
 
 def _sample(texture: np.ndarray, around: np.ndarray, along: np.ndarray) -> np.ndarray:
@@ -173,14 +177,18 @@ def _to_polyp(polyp: Polyp, points: np.ndarray) -> np.ndarray:
     """About the distance to the polyp's surface: a lumpy ellipsoid, joined to a capsule as its stalk."""
     local = _turned(polyp.axes, points - polyp.base[:, None, None])
     head, radii = polyp.head[:, None, None], polyp.radii[:, None, None]
-    inner = np.sqrt(np.square((local - head) / radii).sum(0))
-    slope = np.sqrt(np.square((local - head) / radii**2).sum(0)) + np.float32(1e-6)
-    waves = np.sin((local - head) * polyp.lumps[1:4, None, None] + polyp.lumps[4:, None, None])
-    distance = inner * (inner - 1) / slope - polyp.lumps[0] * waves.prod(0)
+    offset = local - head
+    waves = np.sin(offset * polyp.lumps[1:4, None, None] + polyp.lumps[4:, None, None])
+    offset /= radii
+    inner = np.sqrt(_dot(offset, offset))
+    offset /= radii
+    slope = np.sqrt(_dot(offset, offset)) + np.float32(1e-6)
+    distance = inner * (inner - 1) / slope - polyp.lumps[0] * waves[0] * waves[1] * waves[2]
     if polyp.stalk == 0:
         return distance
-    share = np.clip((head * local).sum(0) / np.square(head).sum(), 0, 1)
-    stalk = np.sqrt(np.square(local - head * share).sum(0)) - np.float32(polyp.stalk)
+    share = np.clip(_dot(head, local) / _dot(polyp.head, polyp.head), 0, 1)
+    gap = local - head * share
+    stalk = np.sqrt(_dot(gap, gap)) - np.float32(polyp.stalk)
     return _blend(distance, stalk, polyp.stalk)
 
 
@@ -283,7 +291,7 @@ def _stage(rng, scene: Scene, window: np.ndarray, share: float, frames: int):
             eyes = np.stack([eye for eye, _ in cameras], 1)[:, None]
             if _distances(scene, eyes)[2].min() < 0.12:
                 break  # the camera would touch something
-            views = [_march(scene, camera, rays, np.zeros_like(rays[0]), 48) for camera in cameras]
+            views = [_march(scene, camera, rays, np.zeros_like(rays[0]), 40) for camera in cameras]
             shares = np.array([(hit & seen).mean() for _, hit in views])
             if shares.min() > max(0.006, 0.6 * share) and shares.max() < min(0.45, 1.7 * share):
                 return cameras, [depth for depth, _ in views]
@@ -295,7 +303,7 @@ def _stage(rng, scene: Scene, window: np.ndarray, share: float, frames: int):
 def _sharpen(scene: Scene, camera, rays: np.ndarray, coarse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Full-size depth and polyp mask: a few more steps from just before the coarse surface."""
     start = cv2.resize(cv2.erode(coarse, np.ones((3, 3), np.uint8)), rays.shape[:0:-1])
-    depth, hit = _march(scene, camera, rays, 0.96 * start, 14)
+    depth, hit = _march(scene, camera, rays, 0.96 * start, 11)
     return depth, cv2.medianBlur(hit.astype(np.uint8), 5) > 0  # a rim without single stray pixels
 
 
@@ -312,7 +320,7 @@ def _shade(scene: Scene, camera, rays: np.ndarray, depth: np.ndarray, hit: np.nd
     rays = _turned(turn, rays)
     points = eye[:, None, None] + rays * depth
     normal = _normals(scene, points)
-    facing = np.clip(-(normal * rays).sum(0), 0, 1)
+    facing = np.clip(-_dot(normal, rays), 0, 1)
     hollow = 1 - np.clip(_distances(scene, points + np.float32(0.14) * normal)[2] / 0.13, 0, 1)
     _, around, along = _on_wall(scene, points)
     polyp = cv2.GaussianBlur(hit.astype(np.float32), (0, 0), 0.8)[..., None]
@@ -335,7 +343,7 @@ def _shade(scene: Scene, camera, rays: np.ndarray, depth: np.ndarray, hit: np.nd
 
     # The wet film is uneven, so its highlights break up into blobs, where it is wet at all.
     tilt = np.stack([_sample(scene.grain, u + shift, v) for shift in (0, 2, 4)])
-    glance = -(_unit(normal + np.float32(scene.film) * tilt) * rays).sum(0)
+    glance = -_dot(_unit(normal + np.float32(scene.film) * tilt), rays)
     glint = _ramp(0.985, 0.996, glance) * _ramp(-0.2, 1.5, mottle[..., 0]) / (0.3 + depth)
     return albedo * light[..., None] + glint[..., None] * np.float32([4, 3.9, 3.6])
 

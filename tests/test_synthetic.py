@@ -82,9 +82,9 @@ def test_areas_spread_like_those_of_real_collections(default_set):
     assert 0.04 < np.median(share) < 0.11
 
 
-@pytest.mark.parametrize("seed", range(1, 3))
+@pytest.mark.parametrize("seed", [1, 2])
 def test_every_seed_keeps_the_bounds(seed):
-    share = np.stack([make_sequence(seed, s, 3, 48, 64)[1].mean((1, 2)) for s in range(1, 9)])
+    share = np.stack([make_sequence(seed, s, 3, 48, 64)[1].mean((1, 2)) for s in range(1, 7)])
     assert share.min() >= 0.003
     assert share.max() <= 0.5
 
