@@ -21,7 +21,8 @@ from polyp import augment as _augment
 from polyp.config import TrainConfig
 from polyp.errors import DataError, UsageError
 from polyp.files import make_folder, project_root, read_image, read_mask
-from polyp.sources import Pair, find_dataset, find_pairs, read_sequences
+from polyp.pairs import Pair, find_pairs, read_sequences
+from polyp.sources import find_dataset
 from polyp.split import PARTS, make_split, packaged_split, parts_of
 
 CACHE_FORMAT = "1"  # change it whenever the same files would be decoded differently
@@ -41,7 +42,7 @@ class FrameCache:
         """Open the cache of `pairs` at `size` (height, width), building it first where it is missing.
 
         Args:
-            pairs: from `sources.find_pairs`.
+            pairs: from `pairs.find_pairs`.
             size: height and width to resize to.
             folder: where caches lie; `data/cache` of the project by default.
 

@@ -15,6 +15,7 @@ from polyp.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 MAX_PIXELS = 100_000_000  # 10 000 x 10 000; a larger picture is a scan or a mistake, not a frame
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow warns of less; our bound counts
 
 
 def project_root() -> Path:
@@ -37,16 +38,14 @@ def _open(path: Path) -> Image.Image:
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty (0 bytes); copy or export it again")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound is below
-            with Image.open(path) as picture:  # closes the file, whatever happens
-                _check_header(picture, path)
-                picture.load()
-                # A phone or a converter may have stored it turned and said so only in its EXIF data.
-                return ImageOps.exif_transpose(picture)
+        with Image.open(path) as picture:  # closes the file, whatever happens
+            _check_header(picture, path)
+            picture.load()
+            # A phone or a converter may have stored it turned and said so only in its EXIF data.
+            return ImageOps.exif_transpose(picture)
     except DataError:
         raise
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(
             f"{path}: larger than {MAX_PIXELS // 1_000_000} megapixels; scale it down or cut it into frames"
         ) from None

@@ -20,7 +20,8 @@ from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from polyp.errors import DataError, UsageError
 from polyp.files import make_folder, read_mask, write_atomic
-from polyp.sources import NAMES, find_dataset, find_pairs, read_sequences
+from polyp.pairs import find_pairs, read_sequences
+from polyp.sources import NAMES, find_dataset
 
 PARTS = ("train", "val", "test")
 FOLDS = 5

@@ -15,7 +15,7 @@ from PIL import Image
 
 from polyp.errors import DataError
 from polyp.files import read_image, read_mask
-from polyp.sources import name_some, read_sequences, scan
+from polyp.pairs import name_some, read_sequences, scan
 
 WIDTH, LABEL = 80, 26  # columns of the table, and of its left side
 
