@@ -1,0 +1,80 @@
+import dataclasses
+import json
+
+import pytest
+
+from polyp.config import (
+    PRESETS,
+    ModelConfig,
+    TrainConfig,
+    changed,
+    configure,
+    configure_notebook,
+    setting_fields,
+)
+from polyp.errors import UsageError
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_survives_json(preset):
+    config = configure(preset, seed=7)
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_flat_names_are_unique():
+    names = [f.name for cls in (TrainConfig, ModelConfig) for f in dataclasses.fields(cls)]
+    assert len(names) == len(set(names)) == len(setting_fields()) + 1  # `model` is not a setting
+
+
+def test_none_keeps_the_preset():
+    assert configure("quick", epochs=None) == configure("quick")
+    assert configure("quick", epochs=3, widths=[4, 8]).model.widths == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"preset": "qick"}, "did you mean 'quick'"),
+        ({"epohcs": 3}, "unknown setting 'epohcs'; did you mean 'epochs'"),
+        ({"epochs": "3"}, r"expected int, got str \(papermill"),
+        ({"epochs": 3.0}, "expected int, got float"),
+        ({"epochs": True}, "expected int, got bool"),
+        ({"deep_supervision": "true"}, r"expected bool, got str \(papermill"),
+        ({"architecture": "unet++"}, "did you mean 'unet"),
+        ({"size": [128]}, "expected tuple"),
+        ({"size": [128, 12.5]}, "expected tuple"),
+        ({"size": [0, 8]}, "both positive"),
+        ({"widths": [8]}, "at least two"),
+        ({"widths": [0, 8]}, "positive"),
+        ({"epochs": 0}, "expected 1 or more"),
+        ({"fold": -1}, "expected 0 or more"),
+        ({"lr": float("nan")}, "expected more than 0"),
+    ],
+)
+def test_a_mistake_names_itself_and_the_remedy(settings, message):
+    with pytest.raises(UsageError, match=message):
+        configure(**settings)
+
+
+def test_a_whole_number_is_a_float_too():
+    assert configure(lr=1).lr == 1.0
+    assert isinstance(configure(lr=1).lr, float)
+
+
+def test_changed_copies():
+    config = configure("quick")
+    assert changed(config, epochs=2, architecture="unet") == configure("quick", epochs=2, architecture="unet")
+    assert config.epochs == PRESETS["quick"]["epochs"]
+
+
+def test_notebook_parameters():
+    before = {"Path": None}
+    namespace = {**before, "_hidden": 1, "preset": "quick", "epochs": 2, "seed": None, "out": "x"}
+    assert configure_notebook(namespace, before, others=("out",)) == configure("quick", epochs=2)
+    with pytest.raises(UsageError, match="unknown parameter 'epohcs'; did you mean 'epochs'"):
+        configure_notebook({**namespace, "epohcs": 3}, before, others=("out",))
+
+
+def test_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        configure().epochs = 3
