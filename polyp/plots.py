@@ -1,7 +1,7 @@
 """Every figure that a notebook or a run folder shows.
 
 Colours are from Okabe and Ito's colour-blind-safe palette; the two that meet in a figure also differ in
-lightness, so that they part in greyscale. Functions return a matplotlib `Figure` and touch no global state.
+lightness, so that they part in greyscale. Functions return a matplotlib `Figure` and touch no global state; `show` displays one.
 """
 
 from io import BytesIO
@@ -19,6 +19,19 @@ def to_png(figure: Figure) -> bytes:
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Show a figure in a notebook with a description for those who cannot see it.
+
+    Args:
+        figure: any matplotlib figure.
+        alt: what the picture shows, in a sentence or two.
+    """
+    from IPython.display import display  # only notebooks have it
+
+    content = {"image/png": to_png(figure), "text/plain": alt}
+    display(content, metadata={"image/png": {"alt": alt}}, raw=True)
 
 
 def curves(log: pd.DataFrame) -> Figure:

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,7 +33,7 @@ def test_no_video_stands_on_two_sides(table, fold):
     assert not videos["train"] & videos["val"]
     assert not videos["train"] & videos["test"]
     assert not videos["val"] & videos["test"]
-    assert sorted(sum(parts.values(), [])) == sorted(table["frame"])
+    assert sorted(itertools.chain(*parts.values())) == sorted(table["frame"])
 
 
 def test_every_frame_is_tested_once(table):
@@ -80,7 +82,7 @@ def test_mistakes():
         random_split(["a", "b", "c"])
     with pytest.raises(UsageError, match="the random split has only fold 0"):
         parts_of(packaged_split("cvc-clinicdb", "random"), 1)
-    with pytest.raises(DataError, match="no sequences.csv"):
+    with pytest.raises(DataError, match="which frames are of one video"):
         make_split("sequence", ["a"], [0.1], None)
     with pytest.raises(DataError, match="lacks 1 frames, first 'b'"):
         make_split("sequence", ["a", "b"], [0.1, 0.2], {"a": 1})

@@ -1,0 +1,27 @@
+"""Run notebooks and store their outputs: `python notebooks/refresh.py [notebooks/02_metrics.ipynb ...]`."""
+
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+
+def refresh(path: Path) -> None:
+    """Run a notebook from top to bottom in its own folder and write it back with its outputs."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook, timeout=600, resources={"metadata": {"path": path.parent}}, record_timing=False
+    ).execute()
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    here = Path(__file__).parent
+    for path in map(Path, sys.argv[1:] or sorted(here.glob("*.ipynb"))):
+        print(path, flush=True)
+        refresh(path)
