@@ -1,7 +1,8 @@
 """Every figure that a notebook or a run folder shows.
 
 Colours are from Okabe and Ito's colour-blind-safe palette; the two that meet in a figure also differ in
-lightness, so that they part in greyscale. Functions return a matplotlib `Figure` and touch no global state; `show` displays one.
+lightness, so that they part in greyscale. Functions return a matplotlib `Figure` and touch no global state;
+`show` displays one.
 """
 
 from io import BytesIO

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -264,3 +265,22 @@ def test_no_gpu_is_said(tiny, tmp_path):
     with pytest.raises(UsageError, match="torch finds no GPU"):
         fit(changed(tiny, device="cuda"), tmp_path / "run")
     assert not os.path.exists(tmp_path / "run")
+
+
+def test_tensorboard_gets_every_epoch(tiny, tmp_path, monkeypatch):
+    """It is optional, so a stand-in shows what would reach it."""
+    written = []
+
+    class Writer:
+        def __init__(self, folder, purge_step):
+            assert folder == tmp_path / "run" / "tensorboard"
+
+        def add_scalar(self, name, value, epoch):
+            written.append((name, epoch))
+
+        def flush(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Writer))
+    fit(changed(tiny, epochs=2), tmp_path / "run", progress=False)
+    assert {("val_dice", 1), ("val_dice", 2), ("loss", 1), ("loss", 2)} <= set(written)

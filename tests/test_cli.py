@@ -1,0 +1,173 @@
+"""The command line as a newcomer meets it, mistakes above all."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from polyp.__main__ import main
+from polyp.config import setting_fields
+from polyp.runs import RunFolder
+from polyp.train import fit
+
+
+@pytest.fixture
+def run(tiny, tmp_path):
+    return fit(tiny, tmp_path / "run", progress=False)
+
+
+def polyp(*arguments):
+    try:
+        return main([str(a) for a in arguments])
+    except SystemExit as stop:
+        return stop.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "required: COMMAND"),
+        ("trian", "did you mean 'train'?"),
+        ("train --epoch 3", "unknown argument '--epoch'; did you mean '--epochs'?"),
+        ("train --preset qick", "did you mean 'quick'?"),
+        ("train --architecture unet++", "did you mean 'unet"),
+        ("train --epochs three", "invalid int value: 'three'"),
+        ("train --epochs 0", "epochs is 0; expected 1 or more"),
+        ("train --size 64", "expected 2 arguments"),
+        ("train --data cvc-clincdb", "did you mean 'cvc-clinicdb'?"),
+        ("train --resume run --epochs 3", "takes no preset, settings"),
+        ("data get kvasir", "did you mean 'kvasir-seg'?"),
+        ("predict frame.png", "required: --checkpoint"),
+        ("validate best.safetensors --part tset", "did you mean 'test'?"),
+    ],
+)
+def test_a_usage_error_is_2_and_says_what_was_meant(arguments, message, capsys):
+    assert polyp(*arguments.split()) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert "Traceback" not in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train --data cvc-clinicdb", "run `polyp data get cvc-clinicdb`"),
+        ("train --resume nowhere", "holds no run"),
+        ("validate best.safetensors", "best.safetensors: no such checkpoint"),
+        ("predict nothing.png --checkpoint best.safetensors", "no such"),
+        ("data get kvasir-seg --archive gone.zip", "gone.zip: no such file"),
+    ],
+)
+def test_bad_data_is_1_in_one_line(arguments, message, capsys):
+    assert polyp(*arguments.split()) == 1
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_every_setting_is_a_flag(capsys):
+    assert polyp("train", "--help") == 0
+    said = capsys.readouterr().out
+    for name, field in setting_fields().items():
+        assert f"--{name.replace('_', '-')}" in said
+        assert field.metadata["help"].split()[0] in said
+
+
+@pytest.mark.parametrize(
+    "command", [(), ("data",), ("data", "check"), ("validate",), ("predict",), ("bench",)]
+)
+def test_help(command, capsys):
+    assert polyp(*command, "--help") == 0
+    assert "usage: polyp" in capsys.readouterr().out
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys, polyp.__main__ as cli; cli.build_parser(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_train_validate_predict(frames_folder, tmp_path, capsys):
+    settings = ["--size", 32, 32, "--widths", 4, 8, "--epochs", 2, "--batch-size", 4, "--no-deep-supervision"]
+    assert polyp("train", "--data", frames_folder, "--out", "r", *settings) == 0
+    assert "mean per-image Dice" in capsys.readouterr().out
+    run = RunFolder("r")
+    assert run.config().model.deep_supervision is False
+
+    assert polyp("validate", run.best, "--out", "table.csv") == 0
+    said = capsys.readouterr().out
+    expected = run.metrics()["test"]["dice_per_image"]
+    assert expected is None or f"Dice {expected:.3f}" in said
+    pd.testing.assert_frame_equal(pd.read_csv("table.csv"), pd.read_csv(run.path / "test.csv"))
+
+    assert (
+        polyp("predict", frames_folder / "images", "--checkpoint", run.best, "--out", "p", "--overlay") == 0
+    )
+    assert len(list((tmp_path / "p" / "masks").iterdir())) == 24
+    assert len(pd.read_csv("p/predictions.csv")) == 24
+
+
+def test_validate_on_other_data_scores_all_of_it(run, frames_folder, tmp_path, capsys):
+    other = shutil.copytree(frames_folder, tmp_path / "other")
+    assert polyp("validate", run.best, "--data", other) == 0
+    assert f"{other}, all, 24 frames" in capsys.readouterr().out
+
+
+def test_resume(run, tiny, capsys):
+    assert polyp("train", "--resume", run.path) == 0
+    assert len(run.log()) == tiny.epochs
+
+
+def test_predict_goes_on_after_a_bad_file_and_ends_with_1(run, tmp_path, capsys):
+    Image.new("RGB", (9, 9)).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"")
+    code = polyp("predict", "good.png", "bad.png", "--checkpoint", run.best, "--table", "json")
+    assert code == 1
+    said = capsys.readouterr()
+    assert said.err == "polyp predict: bad.png: the file is empty (0 bytes); copy or export it again\n"
+    assert len(json.loads((tmp_path / "predictions" / "predictions.json").read_text())) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--threshold", 2), "expected a probability"),
+        (("--level", 9), "expected 1 to 2"),
+        (("--device", "cuda"), "no GPU"),
+    ],
+)
+def test_predict_with_an_impossible_wish_writes_nothing(run, tmp_path, capsys, flags, message):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    assert polyp("predict", "a.png", "--checkpoint", run.best, *flags) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "predictions").exists()
+
+
+def test_data_check(frames_folder, tmp_path, capsys):
+    assert polyp("data", "check", frames_folder) == 0
+    assert "24" in capsys.readouterr().out
+    broken = shutil.copytree(frames_folder, tmp_path / "broken")
+    (broken / "masks" / "3.png").unlink()
+    assert polyp("data", "check", broken) == 1
+    assert "3.png" in capsys.readouterr().out
+
+
+def test_data_split(frames_folder, tmp_path, capsys):
+    assert polyp("data", "split", frames_folder, "--out", tmp_path / "s") == 0
+    written = capsys.readouterr().out.split()
+    assert [p.split("-")[-1] for p in written] == ["sequence.csv", "random.csv"]
+    assert len(pd.read_csv(written[0])) == 24
+
+
+def test_ctrl_c_is_130(monkeypatch):
+    import polyp.survey
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(polyp.survey, "survey", interrupted)
+    assert main(["data", "check", "."]) == 130
