@@ -146,6 +146,9 @@ def configure_notebook(
     before, others = set(before), list(others)
     given = {name: namespace[name] for name in namespace if name not in before and not name.startswith("_")}
     known = ["preset", *setting_fields(), *others]
+    hidden = [name for name in known if name in before]
+    if hidden:
+        raise UsageError(f"the name {hidden[0]!r} was taken before the parameters cell; rename that import")
     for name in given:
         if name not in known:
             raise UsageError(f"unknown parameter {name!r}; {did_you_mean(name, known)}")

@@ -1,6 +1,7 @@
 """The folder of one training run: what is in it, and that every file in it is whole."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 import torch
 
 from polyp import checkpoint, plots
-from polyp.config import TrainConfig
+from polyp.config import TrainConfig, setting_fields
 from polyp.dataset import Data, PolypDataset
 from polyp.errors import DataError, UsageError
 from polyp.files import make_folder, project_root, write_atomic
@@ -130,6 +131,37 @@ class RunFolder:
             for name, part in (("val", val), ("test", test))
         }
         write_atomic(self.metrics_file, _json({"epoch": epoch, "data": about, **parts}))
+
+
+def compare_runs(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Finished runs side by side, best validation Dice first.
+
+    Returns:
+        a row a run: its name, the settings in which the runs differ, epoch (the best), val_dice and
+        test_dice (means over the frames).
+
+    Raises:
+        DataError: a folder holds no run, or one that has not ended.
+    """
+    rows = []
+    for folder in map(RunFolder, paths):
+        config = folder.config().to_dict()
+        if not folder.metrics_file.is_file():
+            raise DataError(f"{folder.path}: this run has not ended; {folder.how_to_resume}")
+        metrics = folder.metrics()
+        rows.append(
+            {"run": folder.path.name}
+            | config.pop("model")
+            | config
+            | {
+                "epoch": metrics["epoch"],
+                "val_dice": metrics["val"]["dice_per_image"],
+                "test_dice": metrics["test"]["dice_per_image"],
+            }
+        )
+    table = pd.DataFrame(rows)
+    same = [c for c in setting_fields() if table[c].astype(str).nunique() == 1]
+    return table.drop(columns=same).sort_values("val_dice", ascending=False, ignore_index=True)
 
 
 def new_run_path(name: str) -> Path:

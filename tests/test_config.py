@@ -75,6 +75,11 @@ def test_notebook_parameters():
         configure_notebook({**namespace, "epohcs": 3}, before, others=("out",))
 
 
+def test_an_import_that_hides_a_parameter_is_found():
+    with pytest.raises(UsageError, match="the name 'loss' was taken before"):
+        configure_notebook({"loss": "dice", "preset": "quick"}, before={"loss"})
+
+
 def test_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         configure().epochs = 3

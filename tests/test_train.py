@@ -19,7 +19,7 @@ from polyp.errors import DataError, UsageError
 from polyp.losses import bce_dice_loss
 from polyp.metrics import confusion_counts, iou_score
 from polyp.network import build_model
-from polyp.runs import RunFolder
+from polyp.runs import RunFolder, compare_runs
 from polyp.train import Diverged, best_epoch, epoch_order, fit, learning_rate, train_one_epoch
 
 FIT = """
@@ -284,3 +284,14 @@ def test_tensorboard_gets_every_epoch(tiny, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Writer))
     fit(changed(tiny, epochs=2), tmp_path / "run", progress=False)
     assert {("val_dice", 1), ("val_dice", 2), ("loss", 1), ("loss", 2)} <= set(written)
+
+
+def test_compare_runs(tiny, tmp_path):
+    for name, lr in (("slow", 1e-5), ("fast", 1e-2)):
+        fit(changed(tiny, epochs=2, lr=lr), tmp_path / name, progress=False)
+    table = compare_runs([tmp_path / "slow", tmp_path / "fast"])
+    assert list(table.columns) == ["run", "lr", "epoch", "val_dice", "test_dice"]
+    assert table["val_dice"].is_monotonic_decreasing
+    (tmp_path / "slow" / "metrics.json").unlink()
+    with pytest.raises(DataError, match="this run has not ended"):
+        compare_runs([tmp_path / "slow"])
