@@ -46,6 +46,7 @@ def check_environment() -> list[Row]:
         the course. Home and project folders are shortened, so that the rows can be shown to others.
     """
     rows: list[Row] = []
+    _project()  # imports a module that sets a warning filter, which the context below would undo
     for check in CHECKS:
         try:
             with warnings.catch_warnings():
@@ -53,7 +54,7 @@ def check_environment() -> list[Row]:
                 rows.extend(check())
         except Exception as error:  # whatever a broken installation may raise
             name = check.__name__.lstrip("_").replace("_", " ")
-            rows.append(Row(f"{name}: could not be checked", NOTE, f"{_reason(error)}"))
+            rows.append(Row(f"{name}: could not be checked", NOTE, _reason(error)))
     return [Row(_without_paths(row.what), row.state, _without_paths(row.remedy)) for row in rows]
 
 
@@ -69,12 +70,16 @@ def report(rows: Iterable[Row]) -> str:
     return "\n".join(lines)
 
 
+def _row(what: str, fine: bool, otherwise: str, remedy: str) -> Row:
+    return Row(what, OK) if fine else Row(what, otherwise, remedy)
+
+
 def _machine() -> Iterator[Row]:
     where = "Colab" if "COLAB_RELEASE_TAG" in os.environ or "google.colab" in sys.modules else "local"
     yield Row(f"{platform.system()} {platform.machine()}, {where}", OK)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    slow = "everything works, but takes about twice as long as the notebooks say"
-    yield Row(f"{cores} CPU cores", *((OK,) if cores > 1 else (NOTE, slow)))
+    slow = "everything works, but takes longer than the notebooks say"
+    yield _row(f"CPU cores: {cores}", cores > 1, NOTE, slow)
 
 
 def _memory() -> Iterator[Row]:
@@ -90,13 +95,13 @@ def _memory() -> Iterator[Row]:
         total = min(total, int(limit.read_text()))
     what = f"memory {total / GIB:.0f} GiB, {min(free, total) / GIB:.0f} GiB of it free"
     little = "close other programs and other notebooks' kernels; train with a smaller batch_size or size"
-    yield Row(what, *((OK,) if min(free, total) >= 2 * GIB else (NOTE, little)))
+    yield _row(what, min(free, total) >= 2 * GIB, NOTE, little)
 
 
 def _disk() -> Iterator[Row]:
     free = shutil.disk_usage(_project()).free
-    what = f"disk {free / GIB:.0f} GiB free"
-    yield Row(what, *((OK,) if free >= GIB else (FIX, "free 1 GiB: data, caches and runs need room")))
+    remedy = "make room for data, caches and runs: 1 GiB at least"
+    yield _row(f"disk {free / GIB:.0f} GiB free", free >= GIB, FIX, remedy)
 
 
 def _data_folder() -> Iterator[Row]:
@@ -114,10 +119,13 @@ def _data_folder() -> Iterator[Row]:
 
 
 def _python() -> Iterator[Row]:
-    wanted, _, _ = _requirements()
-    what = f"Python {platform.python_version()}"
-    remedy = f"Python {wanted} or newer is needed: make a new environment as README.md says"
-    yield Row(what, *((OK,) if _key(what) >= _key(wanted) else (FIX, remedy)))
+    try:
+        wanted = _requirements()[0]
+    except ModuleNotFoundError:  # Python 3.10 has no tomllib, and is too old anyway
+        wanted = ">=3.11"
+    found = platform.python_version()
+    remedy = f"the course needs Python {wanted}: make a new environment as README.md says"
+    yield _row(f"Python {found}", _key(found) >= _key(wanted), FIX, remedy)
 
 
 def _course() -> Iterator[Row]:
@@ -142,15 +150,18 @@ def _albumentations() -> Iterator[Row]:
 
 def _opencv() -> Iterator[Row]:
     here = {name: found for name in OPENCV if (found := _version(name))}
-    if not here or not all(_fits(found, *_bound(OPENCV[0])) for found in here.values()):
-        yield _judge(OPENCV[0], "cv2")
+    if not here:
+        yield _judge(OPENCV[0])
         return
+    sign, wanted = _bound(OPENCV[0])
     what = " and ".join(f"{name} {found}" for name, found in here.items())
-    remedy = f"pip uninstall -y {' '.join(here)}; pip install {OPENCV[0]}"
-    if failure := _import_failure("cv2"):
+    remedy = f'pip uninstall -y {" ".join(here)}; pip install "{OPENCV[0]}{sign}{wanted}"'
+    if not all(_fits(found, sign, wanted) for found in here.values()):
+        yield Row(f"{what}, but the course needs {wanted} or newer", FIX, remedy)
+    elif failure := _import_failure("cv2"):
         yield Row(f"{what}: cv2 cannot be imported ({failure})", FIX, remedy)
     elif len(here) > 1:
-        yield Row(what, NOTE, f"all write the same folder cv2/; if it ever fails: {remedy}")
+        yield Row(what, NOTE, f"they share one folder, cv2/; should OpenCV ever fail: {remedy}")
     else:
         yield Row(what, OK)
 
@@ -159,16 +170,12 @@ def _packages() -> Iterator[Row]:
     _, core, notebooks = _requirements()
     apart = ("torch", "albumentations", OPENCV[0])
     rows = [_judge(name) for name in core if name not in apart]
-    fine = [row.what for row in rows if row.state == OK]
-    if fine:
+    for name in notebooks:  # Colab has its own, older ones, and gets by
+        row = _judge(name)
+        rows.append(row if row.state == OK else Row(f"{row.what} (for notebooks)", NOTE, row.remedy))
+    if fine := [row.what for row in rows if row.state == OK]:
         yield Row(", ".join(fine), OK)
     yield from (row for row in rows if row.state != OK)
-    for name in notebooks:
-        row = _judge(name)
-        if row.state != OK and name in ("papermill", "jupyterlab"):  # Colab has neither and needs neither
-            use = "runs a notebook from a shell" if name == "papermill" else "opens notebooks in a browser"
-            row = Row(f"{row.what}; it {use}", NOTE, row.remedy)
-        yield row
 
 
 def _gpu() -> Iterator[Row]:
@@ -203,7 +210,7 @@ def _datasets() -> Iterator[Row]:
 
     value = os.environ.get("POLYP_DATA")
     if value and not Path(value).expanduser().is_dir():
-        yield Row("POLYP_DATA names a folder that is not there", FIX, f"correct or unset it: {value}")
+        yield Row("POLYP_DATA names a folder that is not there", FIX, "correct the variable, or unset it")
         return
     for name in NAMES:
         if name == "synthetic" and not layout(_project() / "data" / name):
@@ -222,7 +229,7 @@ def _find(name: str) -> Row:
     except DataError as error:
         if f"{name}: not found" in str(error):
             remedy = f"only needed for real frames: polyp data get {name}, or see data/README.md"
-            return Row(f"data {name}: not here", NOTE, remedy)
+            return Row(f"data {str(error).split('; ')[0]}", NOTE, remedy)
         return Row(f"data {name}: cannot be used", FIX, str(error))
     if count != PAIRS.get(name, count):
         remedy = f"{PAIRS[name]} expected; see what is missing: polyp data check {name}"
@@ -246,7 +253,7 @@ def _requirements() -> tuple[str, Bounds, Bounds]:
     """
     file = Path(polyp.__file__).parents[1] / "pyproject.toml"
     if file.is_file():
-        import tomllib  # not in Python 3.10, which is told so all the same
+        import tomllib
 
         project: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
         if project.get("name") == "polyp-course":

@@ -66,6 +66,8 @@ def _in_environment(name: str) -> tuple[Path | None, str]:
     if not value:
         return None, ""
     folder = Path(value).expanduser()
+    if not folder.is_dir():  # a notebook runs below the folder in which the variable was set
+        folder = project_root() / folder
     if found := _search(subfolders(folder).get(name, folder / name)):
         return found, ""
     if name not in PAIRS:

@@ -176,6 +176,16 @@ def test_the_variable_may_be_the_dataset_but_never_another_one(tmp_path, monkeyp
     assert f"holds {COUNT} pairs, not {COUNT + 1}" in error_of(find_dataset, "cvc-clinicdb")
 
 
+def test_a_relative_variable_holds_in_the_notebooks_folder_too(tmp_path, project, monkeypatch):
+    """Set in the checkout's top, where it is meant to hold; JupyterLab and nbval run in `notebooks/`."""
+    folder = write_pairs(tmp_path / "shared")
+    (project / "pyproject.toml").touch()
+    make_folder(project / "polyp")
+    monkeypatch.setenv("POLYP_DATA", "../shared")
+    monkeypatch.chdir(make_folder(project / "notebooks" / "deeper"))
+    assert find_dataset("kvasir-seg").resolve() == folder.resolve()
+
+
 def test_a_variable_that_leads_nowhere_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("POLYP_DATA", str(tmp_path / "gone"))
     assert "gone: no such folder; correct the variable or unset it" in error_of(find_dataset, "kvasir-seg")

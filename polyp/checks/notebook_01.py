@@ -100,7 +100,7 @@ def _regions(mask: np.ndarray, smallest: int) -> int:
 
 @checker
 def check_split_by_video(split_by_video: Callable) -> Verdict:
-    """Exercise 3: a split that never parts a video.
+    """Exercise 4: a split that never parts a video.
 
     Args:
         split_by_video: takes the video of each frame, the share of videos to test on, and a seed; gives
@@ -141,7 +141,7 @@ def _fault(videos: list[int], share: float, given) -> str:
 
 @checker
 def check_observed(observed: dict[int, float] | None) -> Verdict:
-    """Exercise 4: how small a thumbnail still gives its video away.
+    """Exercise 3: how small a thumbnail still gives its video away.
 
     Args:
         observed: the thumbnail's side in pixels -> the share of frames whose nearest is of their video.

@@ -34,7 +34,7 @@ def check_block_parameters(answer: Callable[[int, int], int]) -> Verdict:
             return not_yet(
                 f"block_parameters({before}, {after}) is {got}, expected {expected}{hints.get(got, '')}"
             )
-    return correct("and most of them sit in the second convolution as soon as a block widens the picture.")
+    return correct("in a block that doubles the channels, two thirds of them sit in the second convolution.")
 
 
 @checker

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -79,11 +78,11 @@ THRESHOLD_CASES = {
         [0.2, 0.6],
     ),
     "a probability just at the threshold, which is not above it": (
-        [_frame(0.9, 0.9, background=(0.5, 0.5, 0.5)), _frame(0.6, 0.6)],
+        [_frame(0.9, 0.9, background=(0.5, 0.5, 0.5)), _frame(0.9, 0.9, 0.9, 0.6)],
         [0.5, 0.7],
     ),
     "an empty mask: where nothing is predicted either, its Dice is undefined and left out, not 1": (
-        [_frame(0.9, 0.9), _frame(*[0.9] * 3, *[0.5] * 7), _frame(background=(0.5,) * 3)],
+        [_frame(0.9, 0.9), _frame(0.9, *[0.5] * 9), _frame(background=(0.5,) * 3)],
         [0.3, 0.7],
     ),
     "an empty mask: where nothing is predicted either, its Dice is undefined and left out, not 0": (
