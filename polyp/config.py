@@ -87,7 +87,13 @@ class TrainConfig:
 
 PRESETS: dict[str, dict[str, Any]] = {
     # Minutes of a lesson: small frames, a thin network, on the synthetic sequences.
-    "quick": {"size": (64, 80), "widths": (8, 16, 32, 64), "epochs": 12, "lr": 5e-3, "batch_size": 8},
+    "quick": {
+        "size": (64, 80),
+        "widths": (12, 24, 48, 96),
+        "epochs": 20,
+        "lr": 5e-3,
+        "augment": "flips",
+    },
     # The best real model that 2 cores train in half an hour.
     "cpu": {
         "data": "cvc-clinicdb",

@@ -10,7 +10,9 @@ from io import BytesIO
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 
@@ -209,4 +211,348 @@ def split_strips(splits: dict[str, pd.DataFrame]) -> Figure:
     figure.axes[0].set_ylabel("video")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def prediction_steps(image: np.ndarray, small: np.ndarray, coarse: np.ndarray, probs: np.ndarray) -> Figure:
+    """A prediction in four steps: the frame, what the network sees, its probabilities, the same enlarged.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        small: uint8 RGB (h, w, 3), the frame at the network's size.
+        coarse: probabilities (h, w).
+        probs: probabilities (H, W); the line is where they pass 0.5.
+    """
+    figure = Figure(figsize=(7, 5.4), layout="constrained")
+    axes = figure.subplots(2, 2).flat
+    titles = ("1  the frame", "2  what the network sees", "3  what it answers", "4  enlarged; line at 0.5")
+    for axis, pixels, title in zip(axes, (image, small, coarse, probs), titles, strict=True):
+        picture = axis.imshow(pixels, cmap="gray", vmin=0, vmax=1 if pixels.ndim == 2 else None)
+        axis.set_title(f"{title}  ({pixels.shape[1]} x {pixels.shape[0]})", fontsize=11)
+        axis.set_axis_off()
+    outline(axis, probs > 0.5, ORANGE)
+    figure.colorbar(picture, ax=figure.axes, label="probability of polyp", shrink=0.6)
+    return figure
+
+
+def threshold_curves(scores: pd.DataFrame, at: float, title: str, axes=None) -> Figure:
+    """Dice, precision and recall against the threshold, with one threshold marked.
+
+    Args:
+        scores: columns threshold, dice, precision, recall.
+        at: the threshold to mark.
+        title: says what they are scores of.
+        axes: where to draw; a new figure by default.
+    """
+    axes = axes or Figure(figsize=(6.4, 3.4), layout="constrained").subplots()
+    for column, colour, style in (("dice", BLUE, "-"), ("precision", ORANGE, "--"), ("recall", GREEN, ":")):
+        label = column.replace("dice", "Dice")
+        axes.plot(scores["threshold"], scores[column], style, color=colour, linewidth=2.5, label=label)
+    axes.axvline(at, color="black", linewidth=1.2)
+    axes.set(xlabel="threshold", ylabel="score", title=title, xlim=(0, 1), ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="lower center", ncols=3, fontsize=9)
+    return axes.figure
+
+
+def flip_disagreement(image: np.ndarray, mask: np.ndarray, flipped: np.ndarray) -> Figure:
+    """A frame with its mask, and the mean and the spread of the probabilities of its mirrorings.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        mask: {0, 1}, (H, W).
+        flipped: probabilities (mirrorings, H, W), all turned back.
+    """
+    figure = Figure(figsize=(9, 2.9), layout="constrained")
+    first, *rest = figure.subplots(1, 3)
+    first.imshow(image)
+    outline(first, mask, "white")
+    outline(first, flipped.mean(axis=0) > 0.5, BLUE, "--")
+    first.set_title("white: expert; dashed: model", fontsize=11)
+    first.set_axis_off()
+    maps = ((flipped.mean(axis=0), "mean of the four", 1), (flipped.std(axis=0), "standard deviation", None))
+    for axis, (pixels, title, highest) in zip(rest, maps, strict=True):
+        picture = axis.imshow(pixels, cmap="gray", vmin=0, vmax=highest)
+        axis.set_title(title, fontsize=11)
+        axis.set_axis_off()
+        figure.colorbar(picture, ax=axis, shrink=0.8)
+    return figure
+
+
+def gallery(images: list, masks: list, preds: list, titles: list[str]) -> Figure:
+    """A column a frame: the frame above; below, the expert's outline in white and the model's dashed.
+
+    Args:
+        images: uint8 RGB, each (H, W, 3); sizes may differ.
+        masks, preds: {0, 1}, each (H, W).
+        titles: one for each frame.
+    """
+    figure = Figure(figsize=(3 * len(images), 5.2), layout="constrained")
+    above, below = figure.subplots(2, len(images), squeeze=False)
+    for column, (image, title) in enumerate(zip(images, titles, strict=True)):
+        for axis in (above[column], below[column]):
+            axis.imshow(image)
+            axis.set_axis_off()
+        above[column].set_title(title, fontsize=12)
+        outline(below[column], masks[column], "white")
+        outline(below[column], preds[column], BLUE, "--")
+    figure.supxlabel("white: the expert's outline     blue, dashed: the model's", fontsize=11)
+    return figure
+
+
+def dice_against(table: pd.DataFrame, columns: dict[str, str], logarithmic: tuple[str, ...] = ()) -> Figure:
+    """Dice of every frame against what may explain it: a panel a column, a shape and colour a video.
+
+    Args:
+        table: columns sequence, dice, and those named in `columns`.
+        columns: a column -> the label of its axis.
+        logarithmic: the columns to show on a logarithmic axis.
+    """
+    figure = Figure(figsize=(4.2 * len(columns), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    looks = list(zip([BLUE, ORANGE, GREEN, PINK, "black"] * 2, "osD^vPX*<>", strict=True))
+    for axes, (column, label) in zip(panels, columns.items(), strict=True):
+        for i, (sequence, rows) in enumerate(table.groupby("sequence")):
+            colour, marker = looks[i % len(looks)]
+            axes.plot(rows[column], rows["dice"], marker, color=colour, alpha=0.8, label=f"video {sequence}")
+        axes.set(xlabel=label, ylim=(-0.03, 1.03), xscale="log" if column in logarithmic else "linear")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("Dice")
+    if table["sequence"].nunique() <= len(looks):
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+    return figure
+
+
+def threshold_view(
+    image: np.ndarray, mask: np.ndarray, probs: np.ndarray, scores: pd.DataFrame, threshold: float
+) -> Figure:
+    """One frame's mask at a threshold, beside its scores at all of them.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        mask: the expert's, {0, 1}, (H, W).
+        probs: the model's, (H, W).
+        scores: of this frame; columns threshold, dice, precision, recall.
+        threshold: the one to show.
+    """
+    figure = Figure(figsize=(8.4, 3.3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.imshow(image)
+    left.set_axis_off()
+    outline(left, mask, "white")
+    outline(left, probs > threshold, BLUE, "--")
+    left.set_title("white: expert; dashed: model", fontsize=11)
+    threshold_curves(scores, threshold, f"this frame, threshold {threshold:.2f}", right)
+    return figure
+
+
+def dots(groups: dict[str, list[float]], ylabel: str, title: str) -> Figure:
+    """A column of dots for each group, with a line at its mean: how far do the values scatter?
+
+    Args:
+        groups: a name -> its values.
+        ylabel: what the values are.
+        title: of the figure.
+    """
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.subplots()
+    marks = zip("osD^", (ORANGE, BLUE, GREEN, PINK), strict=True)
+    for place, (values, (shape, colour)) in enumerate(zip(groups.values(), marks, strict=False)):
+        axes.plot([place] * len(values), values, shape, color=colour, markersize=9, alpha=0.8)
+        axes.hlines(np.mean(values), place - 0.2, place + 0.2, color="black", linewidth=2)
+    axes.set_xticks(range(len(groups)), list(groups))
+    axes.set(ylabel=ylabel, title=title, xlim=(-0.6, len(groups) - 0.4))
+    axes.grid(axis="y", alpha=0.3)
+    return figure
+
+
+def tiles(pictures: list[torch.Tensor], names: list[str]) -> Figure:
+    """Pictures of any size in a row, each drawn equally high.
+
+    Args:
+        pictures: uint8 RGB (3, H, W), or one channel (H, W) of any range, shown from black to white.
+        names: a title for each.
+    """
+    ratios = [picture.shape[-1] / picture.shape[-2] for picture in pictures]
+    figure = Figure(figsize=(1.75 * sum(ratios), 2.1), layout="constrained")
+    for axis, picture, name in zip(
+        figure.subplots(1, len(names), width_ratios=ratios, squeeze=False)[0], pictures, names, strict=True
+    ):
+        if picture.ndim == 3:
+            _show(axis, picture)
+        else:
+            axis.imshow(picture.numpy(), cmap="gray", interpolation="nearest")
+            axis.set_axis_off()
+        axis.set_title(name, fontsize=12)
+    return figure
+
+
+def predictions(
+    image: torch.Tensor, mask: torch.Tensor, preds: list[torch.Tensor], names: list[str]
+) -> Figure:
+    """One frame in a row, each time with its mask's outline (white) and another prediction's (dashed).
+
+    Args:
+        image: uint8 RGB (3, H, W).
+        mask: {0, 1}, (1, H, W).
+        preds: each {0, 1} or bool, (1, H, W).
+        names: a title for each prediction.
+    """
+    figure = Figure(figsize=(2.6 * len(preds), 2.7), layout="constrained")
+    axes = figure.subplots(1, len(preds), squeeze=False)[0]
+    for axis, pred, name in zip(axes, preds, names, strict=True):
+        _show(axis, image)
+        outline(axis, mask[0].numpy(), "white", "-")
+        outline(axis, pred[0].numpy(), BLUE, "--")
+        axis.set_title(name, fontsize=12)
+    figure.supxlabel("white: the expert's outline     blue, dashed: the prediction's", fontsize=10)
+    return figure
+
+
+def log_lines(curves: dict[str, list[float]], xlabel: str, ylabel: str, title: str) -> Figure:
+    """Up to four curves of values at 1, 2, 3 ... on a logarithmic axis, each labelled."""
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    styles = ((ORANGE, "-", "o"), (GREEN, "--", "s"), (BLUE, "-", "^"), ("black", ":", "D"))
+    for (name, values), (colour, style, marker) in zip(curves.items(), styles, strict=False):
+        steps = range(1, len(values) + 1)
+        axes.plot(steps, values, style, color=colour, marker=marker, markersize=5, linewidth=2, label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title, yscale="log")
+    axes.locator_params(axis="x", integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return figure
+
+
+def build_order(widths: list[int]) -> Figure:
+    """The grid of a UNet++, its nodes numbered diagonal by diagonal, with the channels that each reads.
+
+    Args:
+        widths: channels of each resolution, from full size to the bottom.
+    """
+    depth = len(widths) - 1
+    figure = Figure(figsize=(2.2 * depth + 1.4, 1.1 * depth + 1.6), layout="constrained")
+    axes = figure.subplots()
+    nodes = [(i, d - i) for d in range(depth + 1) for i in range(d, -1, -1)]
+    for number, (i, j) in enumerate(nodes, start=1):
+        x, y = i + 2 * j, -i
+        axes.plot(x, y, "o", markersize=25, color="white", markeredgecolor="black", zorder=3)
+        axes.text(x, y, number, ha="center", va="center", fontsize=12, fontweight="bold", zorder=4)
+        reads = j * widths[i] + widths[i + 1] if j else (3, *widths)[i]
+        axes.text(x, y - 0.27, f"X[{i}][{j}]: {reads}", ha="center", va="top", fontsize=10, zorder=4)
+        if i > 0:
+            _arrow(axes, (x, y), (x + 1, y + 1), ORANGE)
+        if j == 0 and i < depth:
+            _arrow(axes, (x, y), (x + 1, y - 1), "black")
+        for k in range(j):
+            _arrow(axes, (i + 2 * k, y), (x, y), BLUE, ":", -0.16 * (j - k - 1))
+    axes.set(xlim=(-0.5, 2 * depth + 0.5), ylim=(-depth - 0.6, 0.5 + 0.12 * depth), aspect="equal")
+    axes.set_axis_off()
+    return figure
+
+
+def _arrow(axes, begin, end, colour: str, style: str = "-", bend: float = 0.0) -> None:
+    look = {"arrowstyle": "-|>", "linestyle": style, "color": colour, "linewidth": 1.6}
+    room = {"shrinkA": 14, "shrinkB": 14, "connectionstyle": f"arc3,rad={bend}"}
+    axes.annotate("", end, begin, arrowprops=look | room)
+
+
+def error_maps(
+    masks: list[np.ndarray], preds: list[np.ndarray], titles: list[str], image: np.ndarray | None = None
+) -> Figure:
+    """Every pixel's outcome: found white, false alarm orange, missed blue, background dark.
+
+    Args:
+        masks: {0, 1} (H, W), all of one shape.
+        preds: {0, 1} (H, W), one for each mask.
+        titles: one for each mask.
+        image: uint8 RGB (H, W, 3) to show, darkened, as the background of all.
+    """
+    panel, (height, width) = 9.2 / max(len(masks), 3), masks[0].shape
+    figure = Figure(figsize=(panel * len(masks), panel * height / width + 0.8), layout="constrained")
+    colours = np.array([to_rgb(colour) for colour in ("#202020", BLUE, ORANGE, "white")])
+    panels = figure.subplots(1, len(masks), squeeze=False)[0]
+    for axis, mask, pred, title in zip(panels, masks, preds, titles, strict=True):
+        picture = colours[2 * pred.astype(int) + mask]  # (H, W) of 0 to 3 -> (H, W, 3)
+        if image is not None:
+            picture = np.where(((mask + pred) == 0)[..., None], image / 255 * 0.3, picture)
+        axis.imshow(picture, interpolation="nearest")
+        axis.set_axis_off()
+        axis.set_title(title, fontsize=11)
+    names = ("background (tn)", "missed (fn)", "false alarm (fp)", "found (tp)")
+    patches = [Patch(facecolor=c, edgecolor="gray", label=n) for c, n in zip(colours, names, strict=True)]
+    figure.legend(handles=patches[::-1], loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def precision_recall(sweep: pd.DataFrame, chosen: float) -> Figure:
+    """Scores against the threshold, and precision against recall with lines of equal Dice.
+
+    Args:
+        sweep: columns threshold, dice_per_image, dice_pooled, and pooled precision and recall.
+        chosen: the threshold to mark.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for reduction, colour, style in (("per_image", BLUE, "-"), ("pooled", ORANGE, "--")):
+        dice, label = sweep[f"dice_{reduction}"], f"Dice, {reduction.replace('_', ' ')}"
+        left.plot(sweep["threshold"], dice, style, color=colour, linewidth=2.5, label=label)
+    left.axvline(chosen, color="black", linewidth=1)
+    left.set(xlabel="threshold", ylabel="Dice", ylim=(0, 1.02), title=f"best Dice at {chosen:g}")
+    recall = np.linspace(0.01, 1, 200)
+    for dice in (0.2, 0.4, 0.6, 0.8):
+        shown = recall > dice / (2 - dice)  # below it, no precision up to 1 reaches this Dice
+        right.plot(recall[shown], (dice * recall / (2 * recall - dice))[shown], color="silver", linewidth=1)
+        right.text(1.01, dice / (2 - dice), f"Dice {dice:g}", color="dimgray", fontsize=9, va="center")
+    right.plot(sweep["recall"], sweep["precision"], color=BLUE, linewidth=2.5)
+    for threshold, marker, label in ((0.5, "o", "threshold 0.5"), (chosen, "*", f"threshold {chosen:g}")):
+        row = sweep.iloc[(sweep["threshold"] - threshold).abs().argmin()]
+        right.plot(row["recall"], row["precision"], marker, color="black", markersize=10, label=label)
+    right.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02), title="precision and recall")
+    for axes in (left, right):
+        axes.legend(frameon=False, loc="lower left")
+    return figure
+
+
+def loss_gradients(shares: pd.DataFrame, pulls: pd.DataFrame) -> Figure:
+    """What the gradients of BCE and of Dice loss care about: by polyp size, and by a pixel's error.
+
+    Args:
+        shares: index the polyp's share of the frame, columns bce and dice: its pixels' share of the gradient.
+        pulls: index a polyp pixel's probability, columns bce and dice: its gradient over the largest one.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, table in ((left, shares), (right, pulls)):
+        axes.plot(table.index, table["dice"], "-", color=BLUE, linewidth=2.5, label="Dice loss")
+        axes.plot(table.index, table["bce"], "--", color=ORANGE, linewidth=2.5, label="BCE")
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    left.set(xlabel="polyp's share of the frame", ylabel="its share of the gradient", ylim=(0, 1))
+    left.set_title("who is heard at the start")
+    right.set(xlabel="probability that a polyp pixel is given", ylabel="gradient / largest", ylim=(0, 1.05))
+    right.set_title("how hard a polyp pixel is pulled")
+    return figure
+
+
+def bootstrap_histograms(samples: dict[str, np.ndarray], score: float, xlabel: str) -> Figure:
+    """The scores of many resampled test sets, two ways of resampling, each with its 95 % interval.
+
+    Args:
+        samples: a label -> the resampled scores (n,); two of them.
+        score: of the test set as it is.
+        xlabel: what is scored.
+    """
+    figure = Figure(figsize=(7, 3.4), layout="constrained")
+    axes = figure.subplots()
+    edges = np.histogram_bin_edges(np.concatenate(list(samples.values())), 50)
+    looks = ({"color": ORANGE, "alpha": 0.6}, {"color": BLUE, "histtype": "step", "linewidth": 2.5})
+    for (label, values), look in zip(samples.items(), looks, strict=True):
+        heights, _, _ = axes.hist(values, edges, label=label, **look)
+        low, high = np.percentile(values, [2.5, 97.5])
+        axes.plot([low, high], [-0.06 * heights.max()] * 2, color=look["color"], linewidth=5)
+    axes.axvline(score, color="black", linewidth=1.5, linestyle="--", label="the test set as it is")
+    axes.set(xlabel=xlabel, ylabel="resampled test sets")
+    axes.legend(frameon=False, fontsize=9)
     return figure

@@ -48,7 +48,7 @@ def _map(shape: tuple[int, int], *spots: tuple[int, int, int, int, float]) -> np
 
 @checker
 def check_find_polyp(find_polyp: Callable[[np.ndarray, float], Any]) -> Verdict:
-    """Exercise 2: from a map of probabilities to the box around what is above the threshold.
+    """Exercise 3: from a map of probabilities to the box around what is above the threshold.
 
     Args:
         find_polyp: takes probabilities, float32 (H, W), and a threshold; returns (x, y, width, height) in
@@ -101,7 +101,7 @@ def _compare(answer: Any, expected: tuple[int, ...] | None) -> str | None:
 
 @checker
 def check_observation(observation: dict[str, list[float]] | None) -> Verdict:
-    """Exercise 3: area shares guessed by eye, then measured.
+    """Exercise 2: area shares guessed by eye, then measured.
 
     Args:
         observation: `guessed` and `measured`, each a list of as many percentages, 0 to 100.

@@ -1,6 +1,7 @@
 """The exercises of notebook 04, augmentation."""
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -102,7 +103,8 @@ def check_flip_and_turn(augment: Callable[..., Any] | None) -> Verdict:
         return not_yet("the same rng gave different results: take every random number from `rng`")
     if len(seen) < 8:
         return not_yet(
-            f"400 draws showed {len(seen)} of the 8 symmetries; mirror or not (2) times 0 to 3 quarter turns (4)"
+            f"400 draws showed {len(seen)} of the 8 symmetries; expected all: mirrored or not (2) times 0 to 3 "
+            "quarter turns (4)"
         )
     return correct("one draw moves both, and all eight symmetries of the rectangle of pixels occur")
 
@@ -169,14 +171,14 @@ def check_broken(answer: list[str] | None) -> Verdict:
     if answer is None or isinstance(answer, str) or not all(name in SUSPECTS for name in answer):
         return not_yet(f"give a list of names out of {', '.join(SUSPECTS)}")
     answer = set(answer)
-    for name in sorted(answer - set(_BROKEN)):
+    if sound := sorted(answer - set(_BROKEN)):
         return not_yet(
-            f"{name!r} is sound: frame and mask arrive together for every seed, so expected without it"
+            f"{sound[0]!r} is sound, expected a list without it: its mask arrives with every frame"
         )
     if missing := set(_BROKEN) - answer:
         return not_yet(
-            f"{len(answer)} of {len(_BROKEN)} found; {len(missing)} more part frame and mask with some seeds. "
-            "Try at least 20 seeds, and look at the worst"
+            f"{len(answer)} of {len(_BROKEN)} found; {len(missing)} more part frame and mask, though not with "
+            "every seed. Try at least 20 seeds, and look at the worst"
         )
     return correct("; ".join(f"{name}: {why}" for name, why in _BROKEN.items()))
 
@@ -198,14 +200,14 @@ def check_lost(answer: Mapping[float, float] | None) -> Verdict:
     if shifts[0] > 0.15 or shifts[-1] < 0.5:
         return not_yet(f"your shifts go from {shifts[0]} to {shifts[-1]}; begin at 0.1 and go to 0.5 or more")
     lost = [float(answer[shift]) for shift in shifts]
-    if any(later < earlier - 0.05 for earlier, later in zip(lost, lost[1:], strict=False)):
+    if any(later < earlier - 0.05 for earlier, later in pairwise(lost)):
         return not_yet(f"{lost}: a longer shift should not lose fewer polyps; use p=1.0 and the same seeds")
     if lost[0] > 0.3 or lost[-1] < lost[0] + 0.02:
         return not_yet(
-            f"{lost[0]:.2f} lost at {shifts[0]} and {lost[-1]:.2f} at {shifts[-1]}; expected few at first and "
-            "clearly more at the end. Is the keyword right, and do you compare with the mask before?"
+            f"{lost[0]:.2f} lost at {shifts[0]} and {lost[-1]:.2f} at {shifts[-1]}; expected few at first, clearly "
+            "more at the end. Is the keyword right, and do you compare with the mask before?"
         )
     return correct(
-        f"from {lost[0]:.0%} to {lost[-1]:.0%} of the frames lose most of their polyp: strength decides when an "
-        "augmentation stops being true of your data"
+        f"from {lost[0]:.0%} to {lost[-1]:.0%} of the frames lose most of their polyp: its strength decides "
+        "when an augmentation stops being true of your data"
     )

@@ -116,7 +116,7 @@ def _compare_grid(nodes: nn.ModuleDict, x: Tensor, level: int, got: Any) -> str:
         if not isinstance(output, Tensor) or output.shape != expected.shape:
             return f"X[0][{j}] is {_kind(output)}, expected a tensor {tuple(expected.shape)}"
         if not torch.allclose(output, expected, atol=1e-5):
-            return f"X[0][{j}] has the right shape but other numbers; join all nodes left of it first, then below"
+            return f"X[0][{j}] has the right shape, but not the numbers; join all left of it, then below"
     return ""
 
 
@@ -167,11 +167,12 @@ def check_broken_network(model: nn.Module | None) -> Verdict:
     parameters = len(list(model.parameters()))
     model.zero_grad()
     if not silent:
-        return not_yet(f"all {parameters} parameters get a gradient: this network is well wired")
+        return not_yet(f"all {parameters} parameter tensors get a gradient: this network is well wired")
     if len(silent) == parameters:
         return not_yet("no parameter gets a gradient; leave the network something to learn with")
     return correct(
-        f"the shapes are right, but {len(silent)} of {parameters} parameters learn nothing, first '{silent[0]}'."
+        f"the shapes are right, but {len(silent)} of {parameters} parameter tensors learn nothing, "
+        f"first '{silent[0]}'."
     )
 
 
@@ -195,8 +196,8 @@ def check_momentum(observed: dict[float, int]) -> Verdict:
     if high < 4 * low:
         return not_yet(f"your values lie between {low} and {high}; try some that are farther apart")
     return correct(
-        f"momentum {low} needs {observed[low]} batches, momentum {high} needs {observed[high]}: about 3 / momentum "
-        "while it is small. A slow mean is a steady one; a fast one trusts every single batch."
+        f"momentum {low} needs {observed[low]} batches, momentum {high} needs {observed[high]}: "
+        "about 3 / momentum while it is small. A slow mean is steady; a fast one trusts every batch."
     )
 
 
