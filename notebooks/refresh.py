@@ -11,8 +11,15 @@ def refresh(path: Path) -> None:
     """Run a notebook from top to bottom in its own folder and write it back with its outputs."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
-        notebook, timeout=600, resources={"metadata": {"path": path.parent}}, record_timing=False
+        notebook,
+        timeout=600,
+        resources={"metadata": {"path": path.parent}},
+        record_timing=False,
+        coalesce_streams=True,
     ).execute()
+    for cell in notebook.cells:  # progress bars of downloads and the like
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

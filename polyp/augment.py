@@ -68,7 +68,11 @@ def apply(
         image and mask, of the same kinds.
     """
     if seed is not None:
-        pipeline.set_random_seed(seed)
+        # albumentations would give every transform this same seed, and they would all draw alike: two
+        # flips with p=0.5 would only ever come together.
+        seeds = np.random.SeedSequence(seed).generate_state(len(pipeline.transforms))
+        for transform, own in zip(pipeline.transforms, seeds, strict=True):
+            transform.set_random_seed(int(own))
     if mask is None:
         return pipeline(image=image)["image"], None
     both = pipeline(image=image, mask=mask)

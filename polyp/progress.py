@@ -24,12 +24,14 @@ class Progress:
         """
         self.epochs, self.epoch, self.show = config.epochs, done_epochs, show
         self.frames = frames // config.batch_size * config.batch_size  # the last, smaller batch is dropped
-        watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+        notebook = "ipykernel" in sys.modules
         self.bar = tqdm(
             total=config.epochs * self.frames,
             initial=done_epochs * self.frames,
             unit="img",
-            disable=not (show and watched),
+            disable=not (show and (notebook or sys.stderr.isatty())),
+            # A notebook can only overwrite a line within one stream, the one the epochs' lines go to.
+            file=sys.stdout if notebook else sys.stderr,
             dynamic_ncols=True,
             leave=False,
             bar_format="{desc} {percentage:3.0f}% |{bar}| {rate_fmt}, {remaining} left{postfix}",

@@ -11,6 +11,7 @@ Two kinds of split, each a table with one row a frame:
 The tables of CVC-ClinicDB come with the package; those of other data follow from its frames alone.
 """
 
+import warnings
 from importlib.resources import files
 from pathlib import Path
 
@@ -62,8 +63,11 @@ def _grouped_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
     thirds = table["area"].rank(method="first", pct=True).mul(3).clip(upper=2.999).astype(int)
     numbers = np.empty(len(table), dtype=int)
     splitter = StratifiedGroupKFold(folds)
-    for fold, (_, rows) in enumerate(splitter.split(table, thirds, groups=table["sequence"])):
-        numbers[rows] = fold
+    with warnings.catch_warnings():
+        # In a small dataset a third may have fewer frames than there are folds; it is then spread as it can be.
+        warnings.filterwarnings("ignore", "The least populated class in y")
+        for fold, (_, rows) in enumerate(splitter.split(table, thirds, groups=table["sequence"])):
+            numbers[rows] = fold
     return numbers
 
 

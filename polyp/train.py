@@ -170,10 +170,10 @@ def fit(
         DataError: the data or the folder cannot be used.
         Diverged: NaN or infinite loss; the last whole epoch is kept.
     """
+    device, loss = choose_device(config.device), LOSSES[config.loss]
     data = open_data(config, data_path)
     folder = RunFolder.resume(run, config) if resume else RunFolder.create(run, config)
     folder.write_split(data)
-    device, loss = choose_device(config.device), LOSSES[config.loss]
     torch.manual_seed(config.seed)
     model = build_model(config.model).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), config.lr, weight_decay=config.weight_decay)

@@ -153,7 +153,7 @@ def test_data_check(frames_folder, tmp_path, capsys):
     broken = shutil.copytree(frames_folder, tmp_path / "broken")
     (broken / "masks" / "3.png").unlink()
     assert polyp("data", "check", broken) == 1
-    assert "3.png" in capsys.readouterr().out
+    assert "1 images without a mask: 3" in capsys.readouterr().out
 
 
 def test_data_split(frames_folder, tmp_path, capsys):

@@ -128,7 +128,7 @@ def test_image_and_mask_move_together(tmp_path):
         image, mask = dataset[0]
         assert torch.equal(image[0] > 127, mask[0] > 0)
         seen.add(mask.numpy().tobytes())
-    assert len(seen) == 4  # all mirrorings came up
+    assert len(seen) == 4  # all mirrorings came up: the two flips draw apart
 
 
 def test_open_data_splits_by_video(tiny):

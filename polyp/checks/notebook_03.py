@@ -35,7 +35,9 @@ def check_needed(answer: Callable[[dict[str, list[str]], str], Any]) -> Verdict:
         model = UNetPlusPlus((1,) * (depth + 1)).eval()
         feeds = _names(_feeds(model))
         cases += [(feeds, f"0_{level}", _that_run(model, level)) for level in range(1, depth + 1)]
-    cases.append((feeds, "3_2", {f"{i}_{j}" for i in range(6) for j in range(3) if 3 <= i + j <= 5 and i >= 3}))
+    cases.append(
+        (feeds, "3_2", {f"{i}_{j}" for i in range(6) for j in range(3) if 3 <= i + j <= 5 and i >= 3})
+    )
     cases[-1][2].update(f"{i}_0" for i in range(3))
     for feeds, node, expected in cases:
         before = {name: list(sources) for name, sources in feeds.items()}
@@ -44,7 +46,9 @@ def check_needed(answer: Callable[[dict[str, list[str]], str], Any]) -> Verdict:
         if got is None:
             return not_yet(f"return a set of names; for {case} it gave None")
         if feeds != before:
-            return not_yet("right or wrong, your function changed the dictionary it was given; leave it as it is")
+            return not_yet(
+                "right or wrong, your function changed the dictionary it was given; leave it as it is"
+            )
         verdict = _compare_sets(set(got), expected, case)
         if verdict:
             return verdict
@@ -66,7 +70,11 @@ def check_receptive_field(answer: Callable[[Sequence[tuple[int, int]]], int]) ->
     """Exercise 3: `answer(layers)` is how many input pixels one output of a chain of layers depends on."""
     block = [(3, 1), (3, 1)]
     cases = [[], [(1, 1)], [(3, 1)], block, [(2, 2)], [(3, 2), (3, 1)], [*block, (2, 2), *block]]
-    cases += [[(7, 2), (3, 2), *block], [*block, (2, 2)] * 4 + block, [(5, 1), (2, 2), (1, 1), (4, 3), (3, 1)]]
+    cases += [
+        [(7, 2), (3, 2), *block],
+        [*block, (2, 2)] * 4 + block,
+        [(5, 1), (2, 2), (1, 1), (4, 3), (3, 1)],
+    ]
     for layers in cases:
         got, expected = answer(list(layers)), _measured_field(layers)
         if got is None:
@@ -87,7 +95,9 @@ def check_wide_unet(answer: dict[str, Any]) -> Verdict:
     widths, share = tuple(answer["widths"]), answer["share"]
     if len(widths) != 5 or any(type(width) is not int or width < 1 for width in widths):
         return not_yet(f"widths is {widths}; expected five positive whole numbers")
-    (wide, wide_adds), (nested, nested_adds) = (_size_and_cost(n, w) for n, w in ((UNet, widths), (None, None)))
+    (wide, wide_adds), (nested, nested_adds) = (
+        _size_and_cost(n, w) for n, w in ((UNet, widths), (None, None))
+    )
     if abs(wide / nested - 1) > 0.05:
         return not_yet(
             f"a U-Net of widths {widths} has {wide:,} parameters, UNet++ {nested:,}; come within 5 %"
@@ -130,7 +140,8 @@ def _names(feeds: dict[Node, list[Node]]) -> dict[str, list[str]]:
 def _that_run(model: SegmentationNetwork, level: int) -> set[str]:
     ran: set[str] = set()
     handles = [
-        block.register_forward_hook(lambda *_, name=name: ran.add(name)) for name, block in model.nodes.items()
+        block.register_forward_hook(lambda *_, name=name: ran.add(name))
+        for name, block in model.nodes.items()
     ]
     with torch.no_grad():
         model(torch.zeros(1, 3, 64, 64), level)
