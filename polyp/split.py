@@ -64,7 +64,7 @@ def _grouped_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
     numbers = np.empty(len(table), dtype=int)
     splitter = StratifiedGroupKFold(folds)
     with warnings.catch_warnings():
-        # In a small dataset a third may have fewer frames than there are folds; it is then spread as it can be.
+        # In a small dataset a third may have fewer frames than there are folds.
         warnings.filterwarnings("ignore", "The least populated class in y")
         for fold, (_, rows) in enumerate(splitter.split(table, thirds, groups=table["sequence"])):
             numbers[rows] = fold

@@ -104,7 +104,7 @@ def check_wide_unet(answer: dict[str, Any]) -> Verdict:
         )
     if abs(share - wide_adds / nested_adds) > 0.01:
         return not_yet(
-            f"share is {share:.3f}, but this U-Net needs {wide_adds / 1e9:.2f} thousand million multiply-adds "
+            f"share is {share:.3f}, but this U-Net needs {wide_adds / 1e9:.2f} thousand million operations "
             f"and UNet++ {nested_adds / 1e9:.2f}"
         )
     return correct(

@@ -103,7 +103,7 @@ def check_flip_and_turn(augment: Callable[..., Any] | None) -> Verdict:
         return not_yet("the same rng gave different results: take every random number from `rng`")
     if len(seen) < 8:
         return not_yet(
-            f"400 draws showed {len(seen)} of the 8 symmetries; expected all: mirrored or not (2) times 0 to 3 "
+            f"400 draws showed {len(seen)} of the 8 symmetries; expected all: mirrored or not, times 0 to 3 "
             "quarter turns (4)"
         )
     return correct("one draw moves both, and all eight symmetries of the rectangle of pixels occur")
@@ -177,7 +177,7 @@ def check_broken(answer: list[str] | None) -> Verdict:
         )
     if missing := set(_BROKEN) - answer:
         return not_yet(
-            f"{len(answer)} of {len(_BROKEN)} found; {len(missing)} more part frame and mask, though not with "
+            f"{len(answer)} of {len(_BROKEN)} found; {len(missing)} more part frame and mask, but not with "
             "every seed. Try at least 20 seeds, and look at the worst"
         )
     return correct("; ".join(f"{name}: {why}" for name, why in _BROKEN.items()))
@@ -204,7 +204,7 @@ def check_lost(answer: Mapping[float, float] | None) -> Verdict:
         return not_yet(f"{lost}: a longer shift should not lose fewer polyps; use p=1.0 and the same seeds")
     if lost[0] > 0.3 or lost[-1] < lost[0] + 0.02:
         return not_yet(
-            f"{lost[0]:.2f} lost at {shifts[0]} and {lost[-1]:.2f} at {shifts[-1]}; expected few at first, clearly "
+            f"{lost[0]:.2f} lost at {shifts[0]} and {lost[-1]:.2f} at {shifts[-1]}; expected few first, clearly "
             "more at the end. Is the keyword right, and do you compare with the mask before?"
         )
     return correct(

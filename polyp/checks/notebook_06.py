@@ -46,7 +46,7 @@ def check_train_step(train_step) -> Verdict:
         return not_yet(f"the first loss is {losses[1][0]:.4f}, expected {losses[0][0]:.4f}.")
     if not math.isclose(losses[1][2], losses[0][2], rel_tol=1e-3):
         return not_yet(
-            f"the first step is right, but the third loss is {losses[1][2]:.4f}, expected {losses[0][2]:.4f}; "
+            f"the first step is right, the third loss is {losses[1][2]:.4f}, expected {losses[0][2]:.4f}; "
             "are the gradients of the step before forgotten?"
         )
     return correct("your three steps lead to the same weights as ours.")
