@@ -12,7 +12,8 @@ import pandas as pd
 import torch
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
+from PIL import Image
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 
@@ -33,7 +34,10 @@ def show(figure: Figure, alt: str) -> None:
     """
     from IPython.display import display  # only notebooks have it
 
-    content = {"image/png": to_png(figure), "text/plain": alt}
+    # 256 colours take a third of the room, and a notebook should stay small enough to review.
+    small = BytesIO()
+    Image.open(BytesIO(to_png(figure))).convert("RGB").quantize(256).save(small, format="PNG", optimize=True)
+    content = {"image/png": small.getvalue(), "text/plain": alt}
     display(content, metadata={"image/png": {"alt": alt}}, raw=True)
 
 
@@ -470,19 +474,21 @@ def error_maps(
         image: uint8 RGB (H, W, 3) to show, darkened, as the background of all.
     """
     panel, (height, width) = 9.2 / max(len(masks), 3), masks[0].shape
-    figure = Figure(figsize=(panel * len(masks), panel * height / width + 0.8), layout="constrained")
+    ncols = 4 if len(masks) > 2 else 2
+    extra = 0.8 + 0.2 * titles[0].count("\n") + 0.25 * (ncols == 2)  # inches for titles and legend
+    figure = Figure(figsize=(panel * len(masks), panel * height / width + extra), layout="constrained")
     colours = np.array([to_rgb(colour) for colour in ("#202020", BLUE, ORANGE, "white")])
     panels = figure.subplots(1, len(masks), squeeze=False)[0]
     for axis, mask, pred, title in zip(panels, masks, preds, titles, strict=True):
         picture = colours[2 * pred.astype(int) + mask]  # (H, W) of 0 to 3 -> (H, W, 3)
         if image is not None:
-            picture = np.where(((mask + pred) == 0)[..., None], image / 255 * 0.3, picture)
+            picture = np.where(((mask + pred) == 0)[..., None], image / 255 * 0.45, picture)
         axis.imshow(picture, interpolation="nearest")
         axis.set_axis_off()
         axis.set_title(title, fontsize=11)
     names = ("background (tn)", "missed (fn)", "false alarm (fp)", "found (tp)")
     patches = [Patch(facecolor=c, edgecolor="gray", label=n) for c, n in zip(colours, names, strict=True)]
-    figure.legend(handles=patches[::-1], loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles=patches[::-1], loc="outside lower center", ncols=ncols, frameon=False)
     return figure
 
 
@@ -555,4 +561,82 @@ def bootstrap_histograms(samples: dict[str, np.ndarray], score: float, xlabel: s
     axes.axvline(score, color="black", linewidth=1.5, linestyle="--", label="the test set as it is")
     axes.set(xlabel=xlabel, ylabel="resampled test sets")
     axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def of_hundred(count: int, marked: str, others: str) -> Figure:
+    """A hundred circles, the last `count` of them open: what a percentage means.
+
+    Args:
+        count: how many are open.
+        marked: what the open ones are, for the legend.
+        others: what the full ones are.
+    """
+    figure = Figure(figsize=(6.4, 2.4), layout="constrained")
+    axes = figure.subplots()
+    row, column = np.divmod(np.arange(100), 20)
+    full = np.arange(100) < 100 - count
+    axes.scatter(column[full], -row[full], s=120, color=BLUE, label=f"{100 - count} {others}")
+    axes.scatter(
+        *(column[~full], -row[~full]),
+        s=100, facecolor="white", edgecolor=ORANGE, linewidth=2.5, label=f"{count} {marked}",
+    )  # fmt: skip
+    axes.set_aspect("equal")
+    axes.margins(0.03, 0.12)
+    axes.set_axis_off()
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=13)
+    return figure
+
+
+def mask_close_up(image: np.ndarray, mask: np.ndarray, size: int = 9) -> Figure:
+    """A frame and its mask, and below both a few pixels at the polyp's edge, the mask's with their values.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        mask: {0, 1} (H, W).
+        size: pixels across of the close-up.
+    """
+    edges = np.argwhere(mask[1:] != mask[:-1])  # the row above an edge, and its column
+    middle = edges[len(edges) // 2] if len(edges) else np.zeros(2, int)
+    top, left = np.clip(middle - size // 2, 0, np.subtract(mask.shape, size)).tolist()
+    figure = Figure(figsize=(6.6, 5.8), layout="constrained")
+    axes = figure.subplots(2, 2, height_ratios=(1, 1.25))
+    titles = ("the frame", "its mask", f"{size} x {size} pixels of it", "the same of the mask")
+    for axis, title in zip(axes.flat, titles, strict=True):
+        axis.set_title(title, fontsize=13)
+        axis.set(xticks=[], yticks=[])
+    inside = np.s_[top : top + size, left : left + size]
+    for (whole, close), picture in zip(axes.T, (image, mask), strict=True):
+        whole.imshow(picture, cmap="gray", vmin=0)
+        close.imshow(picture[inside], cmap="gray", vmin=0)
+        corner = (left - 4, top - 4)  # a little larger, to be seen
+        whole.add_patch(Rectangle(corner, size + 7, size + 7, fill=False, edgecolor=ORANGE, linewidth=2.5))
+    for (y, x), value in np.ndenumerate(mask[inside]):
+        axes[1, 1].text(x, y, int(value), ha="center", va="center", fontsize=12, color="wk"[value])
+    return figure
+
+
+def map_to_mask(image: np.ndarray, probs: np.ndarray, threshold: float, mask: np.ndarray) -> Figure:
+    """A map of numbers 0 to 1, what of it is above a threshold, and that against the true mask.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        probs: 0 to 1 (H, W).
+        threshold: polyp above this.
+        mask: {0, 1} (H, W).
+    """
+    figure = Figure(figsize=(8.7, 2.9), layout="constrained")
+    axes = figure.subplots(1, 3)
+    above = (probs > threshold).astype(np.uint8)
+    titles = ("a number for every pixel", f"above {threshold:g}", "against the truth")
+    pictures = ((probs, "viridis"), (above, "gray"), (image, None))
+    for axis, title, (picture, colours) in zip(axes, titles, pictures, strict=True):
+        shown = axis.imshow(picture, cmap=colours, vmin=0, vmax=1)
+        axis.set_title(title, fontsize=13)
+        axis.set_axis_off()
+        if picture is probs:
+            figure.colorbar(shown, ax=axis, location="left", shrink=0.8)
+    outline(axes[2], mask, "white", "-")
+    outline(axes[2], above, BLUE, "--")
+    figure.supxlabel("white: the polyp     blue, dashed: what the map calls polyp", fontsize=11)
     return figure

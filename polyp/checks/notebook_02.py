@@ -100,9 +100,9 @@ def check_smallest_radius(observation: dict) -> Verdict:
 
 def _disc_dice(radius: int, miss: int) -> float:
     """The oracle: a disc of whole pixels, found `miss` pixels too small all around."""
-    near = np.arange(-radius, radius + 1) ** 2
-    squares = near[:, None] + near  # squared distance from the centre
-    disc, found = (squares <= radius**2).sum(), (squares <= (radius - miss) ** 2).sum()
+    near = np.arange(-radius - 1, radius + 2) ** 2
+    squares = near[:, None] + near  # squared distance from the centre, whole numbers
+    disc, found = ((squares <= r * (r + 1)).sum() for r in (radius, radius - miss))  # within r + 1/2
     return float(2 * found / (disc + found))
 
 

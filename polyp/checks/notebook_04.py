@@ -204,8 +204,8 @@ def check_lost(answer: Mapping[float, float] | None) -> Verdict:
         return not_yet(f"{lost}: a longer shift should not lose fewer polyps; use p=1.0 and the same seeds")
     if lost[0] > 0.3 or lost[-1] < lost[0] + 0.02:
         return not_yet(
-            f"{lost[0]:.2f} lost at {shifts[0]} and {lost[-1]:.2f} at {shifts[-1]}; expected few first, clearly "
-            "more at the end. Is the keyword right, and do you compare with the mask before?"
+            f"{lost[0]:.2f} lost at {shifts[0]} and {lost[-1]:.2f} at {shifts[-1]}; expected few first, "
+            "clearly more at the end. Is the keyword right, and do you compare with the mask before?"
         )
     return correct(
         f"from {lost[0]:.0%} to {lost[-1]:.0%} of the frames lose most of their polyp: its strength decides "

@@ -32,7 +32,7 @@ def check_block_parameters(answer: Callable[[int, int], int]) -> Verdict:
                 + 9 * after * (before - after): "; the second convolution reads what the first wrote",
             }
             return not_yet(
-                f"block_parameters({before}, {after}) is {got}, expected {expected}{hints.get(got, '')}"
+                f"block_parameters({before}, {after}) is {got!r}, expected {expected}{hints.get(got, '')}"
             )
     return correct("in a block that doubles the channels, two thirds of them sit in the second convolution.")
 
@@ -147,7 +147,7 @@ def check_broken_network(model: nn.Module | None) -> Verdict:
     if model is None:
         return not_yet("put a network into `broken`")
     if not isinstance(model, nn.Module):
-        return not_yet(f"`broken` is {_kind(model)}, expected a network (an object, not its class)")
+        return not_yet("`broken` is not a network; expected an object such as network.UNet((4, 8, 16))")
     generator = torch.Generator().manual_seed(5)
     for height, width in ((32, 48), (33, 47), (5, 7)):
         image = torch.randint(0, 256, (2, 3, height, width), dtype=torch.uint8, generator=generator)
@@ -188,7 +188,7 @@ def check_momentum(observed: dict[float, int]) -> Verdict:
         exact = math.log(0.05) / math.log(1 - momentum)
         if not isinstance(batches, int) or not exact - 1 <= batches <= exact + 2:
             return not_yet(
-                f"for momentum {momentum} you note {batches}; run batches_needed({momentum}) again"
+                f"for momentum {momentum} you note {batches!r}; run batches_needed({momentum}) again"
             )
     if len(observed) < 3:
         return not_yet(f"try at least three values of momentum; you have {len(observed)}")
@@ -208,4 +208,4 @@ def _kind(value: Any) -> str:
     if isinstance(value, list | tuple):
         inside = ", ".join(_kind(v) for v in value[:4])
         return f"a {type(value).__name__} of {len(value)}" + (f" ({inside})" if inside else "")
-    return repr(value) if isinstance(value, int | float | str) else f"a {type(value).__name__}"
+    return repr(value) if value is None or isinstance(value, int | float | str) else f"a {type(value).__name__}"
