@@ -133,11 +133,11 @@ def comparison(images: torch.Tensor, masks: torch.Tensor, preds: torch.Tensor, n
     return figure
 
 
-def outline(axes, mask: np.ndarray, colour: str, style: str = "-") -> None:
+def outline(axes, mask: np.ndarray, colour: str, style: str = "-", width: float = 1.8) -> None:
     """Draw the border of a (H, W) mask of 0 and 1 over what `axes` shows; nothing for an even mask."""
     mask = mask.astype(np.uint8)
     if mask.min() != mask.max():
-        axes.contour(mask, levels=[0.5], colors=[colour], linestyles=[style], linewidths=1.8)
+        axes.contour(mask, levels=[0.5], colors=[colour], linestyles=[style], linewidths=width)
 
 
 def _show(axes, image: torch.Tensor) -> None:
@@ -255,7 +255,7 @@ def threshold_curves(scores: pd.DataFrame, at: float, title: str, axes=None) -> 
     axes.axvline(at, color="black", linewidth=1.2)
     axes.set(xlabel="threshold", ylabel="score", title=title, xlim=(0, 1), ylim=(0, 1.02))
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="lower center", ncols=3, fontsize=9)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
     return axes.figure
 
 
@@ -271,7 +271,7 @@ def flip_disagreement(image: np.ndarray, mask: np.ndarray, flipped: np.ndarray) 
     first, *rest = figure.subplots(1, 3)
     first.imshow(image)
     outline(first, mask, "white")
-    outline(first, flipped.mean(axis=0) > 0.5, BLUE, "--")
+    outline(first, flipped.mean(axis=0) > 0.5, BLUE, "--", width=3)
     first.set_title("white: expert; dashed: model", fontsize=11)
     first.set_axis_off()
     maps = ((flipped.mean(axis=0), "mean of the four", 1), (flipped.std(axis=0), "standard deviation", None))
@@ -299,7 +299,7 @@ def gallery(images: list, masks: list, preds: list, titles: list[str]) -> Figure
             axis.set_axis_off()
         above[column].set_title(title, fontsize=12)
         outline(below[column], masks[column], "white")
-        outline(below[column], preds[column], BLUE, "--")
+        outline(below[column], preds[column], BLUE, "--", width=3)
     figure.supxlabel("white: the expert's outline     blue, dashed: the model's", fontsize=11)
     return figure
 
@@ -345,7 +345,7 @@ def threshold_view(
     left.imshow(image)
     left.set_axis_off()
     outline(left, mask, "white")
-    outline(left, probs > threshold, BLUE, "--")
+    outline(left, probs > threshold, BLUE, "--", width=3)
     left.set_title("white: expert; dashed: model", fontsize=11)
     threshold_curves(scores, threshold, f"this frame, threshold {threshold:.2f}", right)
     return figure
@@ -408,9 +408,9 @@ def predictions(
     for axis, pred, name in zip(axes, preds, names, strict=True):
         _show(axis, image)
         outline(axis, mask[0].numpy(), "white", "-")
-        outline(axis, pred[0].numpy(), BLUE, "--")
+        outline(axis, pred[0].numpy(), "#56B4E9", "--")  # the palette's light blue: frames are dark
         axis.set_title(name, fontsize=12)
-    figure.supxlabel("white: the expert's outline     blue, dashed: the prediction's", fontsize=10)
+    figure.supxlabel("white: the expert's outline     light blue, dashed: the prediction's", fontsize=10)
     return figure
 
 
@@ -438,20 +438,22 @@ def build_order(widths: list[int]) -> Figure:
     depth = len(widths) - 1
     figure = Figure(figsize=(2.2 * depth + 1.4, 1.1 * depth + 1.6), layout="constrained")
     axes = figure.subplots()
+    label = {"fontsize": 10, "zorder": 5, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1}}
     nodes = [(i, d - i) for d in range(depth + 1) for i in range(d, -1, -1)]
     for number, (i, j) in enumerate(nodes, start=1):
         x, y = i + 2 * j, -i
         axes.plot(x, y, "o", markersize=25, color="white", markeredgecolor="black", zorder=3)
         axes.text(x, y, number, ha="center", va="center", fontsize=12, fontweight="bold", zorder=4)
         reads = j * widths[i] + widths[i + 1] if j else (3, *widths)[i]
-        axes.text(x, y - 0.27, f"X[{i}][{j}]: {reads}", ha="center", va="top", fontsize=10, zorder=4)
+        axes.text(x, y - 0.27, f"X[{i}][{j}]: {reads}", ha="center", va="top", **label)
         if i > 0:
             _arrow(axes, (x, y), (x + 1, y + 1), ORANGE)
         if j == 0 and i < depth:
             _arrow(axes, (x, y), (x + 1, y - 1), "black")
         for k in range(j):
-            _arrow(axes, (i + 2 * k, y), (x, y), BLUE, ":", -0.16 * (j - k - 1))
-    axes.set(xlim=(-0.5, 2 * depth + 0.5), ylim=(-depth - 0.6, 0.5 + 0.12 * depth), aspect="equal")
+            _arrow(axes, (i + 2 * k, y), (x, y), BLUE, ":", -0.1 * (j - k - 1))
+    above = 0.1 * (depth - 1) * depth + 0.35  # the longest skip connection bends so high
+    axes.set(xlim=(-0.5, 2 * depth + 0.5), ylim=(-depth - 0.6, above), aspect="equal")
     axes.set_axis_off()
     return figure
 
@@ -475,7 +477,7 @@ def error_maps(
     """
     panel, (height, width) = 9.2 / max(len(masks), 3), masks[0].shape
     ncols = 4 if len(masks) > 2 else 2
-    extra = 0.8 + 0.2 * titles[0].count("\n") + 0.25 * (ncols == 2)  # inches for titles and legend
+    extra = 0.7 + 0.2 * titles[0].count("\n") + 0.25 * (ncols == 2)  # inches for titles and legend
     figure = Figure(figsize=(panel * len(masks), panel * height / width + extra), layout="constrained")
     colours = np.array([to_rgb(colour) for colour in ("#202020", BLUE, ORANGE, "white")])
     panels = figure.subplots(1, len(masks), squeeze=False)[0]
@@ -516,8 +518,8 @@ def precision_recall(sweep: pd.DataFrame, chosen: float) -> Figure:
         row = sweep.iloc[(sweep["threshold"] - threshold).abs().argmin()]
         right.plot(row["recall"], row["precision"], marker, color="black", markersize=10, label=label)
     right.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02), title="precision and recall")
-    for axes in (left, right):
-        axes.legend(frameon=False, loc="lower left")
+    left.legend(frameon=False, loc="lower right")
+    right.legend(frameon=False, loc="lower left")
     return figure
 
 
@@ -609,8 +611,10 @@ def mask_close_up(image: np.ndarray, mask: np.ndarray, size: int = 9) -> Figure:
     for (whole, close), picture in zip(axes.T, (image, mask), strict=True):
         whole.imshow(picture, cmap="gray", vmin=0)
         close.imshow(picture[inside], cmap="gray", vmin=0)
-        corner = (left - 4, top - 4)  # a little larger, to be seen
-        whole.add_patch(Rectangle(corner, size + 7, size + 7, fill=False, edgecolor=ORANGE, linewidth=2.5))
+        for colour, width in (("white", 5), (BLUE, 2.5)):  # a little larger than it is, to be seen
+            corner = (left - 4, top - 4)
+            frame = Rectangle(corner, size + 7, size + 7, fill=False, edgecolor=colour, linewidth=width)
+            whole.add_patch(frame)
     for (y, x), value in np.ndenumerate(mask[inside]):
         axes[1, 1].text(x, y, int(value), ha="center", va="center", fontsize=12, color="wk"[value])
     return figure
@@ -639,4 +643,103 @@ def map_to_mask(image: np.ndarray, probs: np.ndarray, threshold: float, mask: np
     outline(axes[2], mask, "white", "-")
     outline(axes[2], above, BLUE, "--")
     figure.supxlabel("white: the polyp     blue, dashed: what the map calls polyp", fontsize=11)
+    return figure
+
+
+def node_grids(
+    graphs: dict[str, dict[str, list[str]]], ran: dict[str, set[str]] | None = None, columns: int = 2
+) -> Figure:
+    """U-Nets and UNet++s as grids: a circle a block, an arrow for every output that a block reads.
+
+    Args:
+        graphs: by title; block "i_j" -> the blocks it reads. Row i is 1 / 2^i of full size.
+        ran: by title, the blocks that were computed; the others are drawn grey, without arrows.
+        columns: how many panels stand in a row.
+    """
+    rows = -(-len(graphs) // columns)
+    figure = Figure(figsize=(4.7 * columns, 3.3 * rows), layout="constrained")
+    for number, (title, feeds) in enumerate(graphs.items(), start=1):
+        axes = figure.add_subplot(rows, columns, number)
+        _draw_nodes(axes, feeds, set(feeds) if ran is None else ran[title])
+        axes.set_title(title, fontsize=13)
+    return figure
+
+
+def _draw_nodes(axes, feeds: dict[str, list[str]], ran: set[str]) -> None:
+    places = {name: tuple(map(int, name.split("_"))) for name in feeds}
+    for name, (i, j) in places.items():
+        edge, face, ink = ("black", "white", "black") if name in ran else ("#bbbbbb", "#eeeeee", "#999999")
+        x, y = i + 2 * j, -i
+        axes.plot(x, y, "o", markersize=24, color=face, markeredgecolor=edge, zorder=3)
+        axes.text(x, y, f"{i},{j}", ha="center", va="center", fontsize=11, color=ink, zorder=4)
+        for k, m in (places[source] for source in feeds[name] if name in ran and source in places):
+            between = sum(row == i and m < step < j for row, step in places.values())
+            colour, style = (BLUE, ":") if k == i else (ORANGE, "-") if k > i else ("black", "-")
+            _arrow(axes, (k + 2 * m, -k), (x, y), colour, style, -0.3 * between / (between + 1))
+    depth = max(i for i, _ in places.values())
+    axes.set(xlim=(-0.6, 2 * depth + 0.6), ylim=(-depth - 0.5, 0.4 + 0.18 * depth))
+    axes.set_axis_off()
+
+
+def node_costs(costs: dict[str, dict[str, float]]) -> Figure:
+    """What each block costs: a panel a title, row i, column j, the number written into its field.
+
+    Args:
+        costs: by title; block "i_j" -> a number of 0 or more.
+    """
+    figure = Figure(figsize=(4.7 * len(costs), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(costs), squeeze=False)[0]
+    for axes, (title, values) in zip(panels, costs.items(), strict=True):
+        places = {name: tuple(map(int, name.split("_"))) for name in values}
+        depth = max(i for i, _ in places.values())
+        table = np.full((depth + 1, depth + 1), np.nan)
+        for name, place in places.items():
+            table[place] = values[name]
+        axes.imshow(table, cmap="Blues", vmin=0, vmax=np.nanmax(table) * 1.1, aspect="auto")
+        for i, j in places.values():
+            colour = "white" if table[i, j] > 0.6 * np.nanmax(table) else "black"
+            axes.text(j, i, f"{table[i, j]:.2f}", ha="center", va="center", color=colour, fontsize=12)
+        axes.set(xlabel="j: steps from the encoder", ylabel="i: times halved", title=title)
+        axes.set(xticks=range(depth + 1), yticks=range(depth + 1))
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def effective_fields(rows: dict[str, list[np.ndarray]], boxes: list[int], names: list[str]) -> Figure:
+    """Where the answer in the middle looks: a row of maps a network, the theoretical field as a square.
+
+    Args:
+        rows: by name of the row; maps (H, W) of the gradient's size, one for each of `names`.
+        boxes: side of the theoretical field in pixels, one for each of `names`.
+        names: titles of the columns.
+    """
+    figure = Figure(figsize=(2.4 * len(names), 2.5 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), len(names), squeeze=False)
+    for line_of_axes, (row, maps) in zip(axes, rows.items(), strict=True):
+        for axis, field, box, name in zip(line_of_axes, maps, boxes, names, strict=True):
+            height, width = field.shape
+            axis.imshow(np.sqrt(field / field.max()), cmap="gray_r", extent=(0, width, height, 0))
+            corner = ((width - box) / 2, (height - box) / 2)
+            axis.add_patch(Rectangle(corner, box, box, fill=False, edgecolor=BLUE, linewidth=1.8))
+            axis.set(xticks=[], yticks=[], title=name if axes[0, 0] in line_of_axes else "")
+        line_of_axes[0].set_ylabel(row, fontsize=12)
+    return figure
+
+
+def paired_scores(scores: pd.DataFrame, xlabel: str) -> Figure:
+    """A line a row between its two scores: circle for the first column, filled square for the second."""
+    figure = Figure(figsize=(7.5, 0.5 * len(scores) + 1.5), layout="constrained")
+    axes = figure.subplots()
+    (first, before), (second, after) = scores.items()
+    places = np.arange(len(scores))[::-1]
+    axes.hlines(places, scores.min(axis=1), scores.max(axis=1), color="#999999", linewidth=2)
+    axes.plot(before, places, "o", color="white", markeredgecolor="black", markersize=11, label=first)
+    axes.plot(after, places, "s", color=BLUE, markersize=8, label=second)
+    for place, (a, b) in zip(places, scores.to_numpy(), strict=True):
+        gain = f"{b - a:+.3f}".replace("-", "\N{MINUS SIGN}")
+        axes.text(max(a, b) + 0.02, place, gain, va="center", fontsize=11)
+    axes.set(yticks=places, yticklabels=scores.index, xlabel=xlabel, ylim=(-0.6, len(scores) - 0.4))
+    axes.margins(x=0.2)
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(frameon=False, loc="upper left", fontsize=11)
     return figure

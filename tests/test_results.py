@@ -19,8 +19,8 @@ def result(name):
 def test_the_table_of_runs(name):
     run = result(name)
     test = run["metrics"]["test"]
-    cells = [test["images"], f"{test['dice_per_image']:.3f}", f"{test['iou_per_image']:.3f}", f"{run['minutes']:.0f}"]
-    assert f"| {' | '.join(map(str, cells))} |" in README
+    dice, iou = (f"{test[f'{score}_per_image']:.3f}" for score in ("dice", "iou"))
+    assert f"| {test['images']} | {dice} | {iou} | {run['minutes']:.0f} |" in README
     config = TrainConfig.from_dict(run["config"])
     assert f"{config.size[0]} x {config.size[1]}, {config.epochs} epochs, seed {config.seed}" in README
     assert len(run["log"]) == config.epochs

@@ -208,4 +208,5 @@ def _kind(value: Any) -> str:
     if isinstance(value, list | tuple):
         inside = ", ".join(_kind(v) for v in value[:4])
         return f"a {type(value).__name__} of {len(value)}" + (f" ({inside})" if inside else "")
-    return repr(value) if value is None or isinstance(value, int | float | str) else f"a {type(value).__name__}"
+    plain = value is None or isinstance(value, int | float | str)
+    return repr(value) if plain else f"a {type(value).__name__}"
