@@ -1,5 +1,6 @@
 """Open notebook 00 in JupyterLab with a real browser, run all cells, and fail on any error."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+os.environ.setdefault("SE_OFFLINE", "true")  # the browser and its driver are there; look for no others
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = "00_start_here.ipynb"
 CHROMIUM = ["headless=new", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"]
