@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from polyp import encoder as pretrained
 from polyp.config import ModelConfig
 from polyp.errors import UsageError
 
@@ -39,14 +40,23 @@ class SegmentationNetwork(nn.Module):
     """What every network here shares: normalise, pad to a multiple of the stride, crop back.
 
     Args:
-        depth: how many times the size is halved.
+        depth: how many times the size is halved from the top row to the bottom.
+        top_stride: how much smaller than the frame the top row is.
+        mean, std: of each colour channel, in units of 0-255.
     """
 
-    def __init__(self, depth: int):
+    def __init__(
+        self,
+        depth: int,
+        top_stride: int = 1,
+        mean: tuple[float, float, float] = MEAN,
+        std: tuple[float, float, float] = STD,
+    ):
         super().__init__()
         self.depth = depth
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
+        self.top_stride = top_stride
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
     def forward(self, image: Tensor, level: int | None = None) -> tuple[Tensor, ...]:
         """Segment a batch.
@@ -66,7 +76,7 @@ class SegmentationNetwork(nn.Module):
         level = self.check_level(level)
         height, width = image.shape[-2:]
         x = (image - self.mean) / self.std
-        stride = 2**level
+        stride = self.top_stride * 2**level
         right, bottom = -width % stride, -height % stride
         # Repeating the edge works for any size; zeros would be a grey wall, reflection needs room.
         x = F.pad(x, (0, right, 0, bottom), mode="replicate") if right or bottom else x
@@ -136,20 +146,23 @@ class UNetPlusPlus(SegmentationNetwork):
             self.nodes[f"{i}_0"] = ConvBlock(3 if i == 0 else widths[i - 1], widths[i])
             for j in range(1, self.depth - i + 1):
                 self.nodes[f"{i}_{j}"] = ConvBlock(j * widths[i] + widths[i + 1], widths[i])
-        supervised = range(1, self.depth + 1) if deep_supervision else [self.depth]
-        self.heads = nn.ModuleDict({str(j): nn.Conv2d(widths[0], 1, kernel_size=1) for j in supervised})
+        self.heads = heads(widths[0], self.depth, deep_supervision)
 
     def logits(self, x: Tensor, level: int) -> list[Tensor]:
         # X[i] is row i from left to right. The anti-diagonal i + j = d needs only the ones before it,
         # so a network pruned to `level` is simply the first `level` + 1 anti-diagonals.
         X = [[] for _ in range(level + 1)]
         for d in range(level + 1):
-            below = x if d == 0 else F.max_pool2d(X[d - 1][0], 2)
-            X[d].append(self.nodes[f"{d}_0"](below))  # (N, widths[d], H / 2^d, W / 2^d)
+            x = self.nodes[f"{d}_0"](self.before(x, d))  # (N, widths[d], H / 2^d, W / 2^d)
+            X[d].append(x)
             for i in range(d - 1, -1, -1):
                 j = d - i
                 X[i].append(self.nodes[f"{i}_{j}"](torch.cat([*X[i], upsample(X[i + 1][j - 1])], dim=1)))
         return [head(X[0][int(j)]) for j, head in self.heads.items() if int(j) <= level]
+
+    def before(self, x: Tensor, d: int) -> Tensor:
+        """What the encoder's node of row d reads: the frame, or the row above at half the size."""
+        return x if d == 0 else F.max_pool2d(x, 2)
 
     def check_level(self, level: int | None) -> int:
         if level is None:
@@ -164,10 +177,55 @@ class UNetPlusPlus(SegmentationNetwork):
         return level
 
 
+class PretrainedUNetPlusPlus(UNetPlusPlus):
+    """UNet++ on EfficientNet-Lite0: the same grid, its first column taken from `polyp.encoder`.
+
+    The encoder halves the frame before its first output, so the grid's top row has half the frame's size,
+    and the logits are enlarged twofold. It starts at random; `encoder.load_imagenet(model.encoder)` teaches it.
+
+    Args:
+        widths: channels of the decoder's nodes in the rows 1/2, 1/4, 1/8 and 1/16.
+        deep_supervision: as in `UNetPlusPlus`.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 64), deep_supervision: bool = True):
+        rows = len(pretrained.WIDTHS)
+        SegmentationNetwork.__init__(self, rows - 1, 2, pretrained.MEAN, pretrained.STD)
+        self.deep_supervision = deep_supervision
+        self.nodes = nn.ModuleDict()
+        for i, part in enumerate(pretrained.efficientnet_lite0()):
+            self.nodes[f"{i}_0"] = part
+            for j in range(1, rows - i):
+                below = pretrained.WIDTHS[i + 1] if j == 1 else widths[i + 1]
+                self.nodes[f"{i}_{j}"] = ConvBlock(
+                    pretrained.WIDTHS[i] + (j - 1) * widths[i] + below, widths[i]
+                )
+        self.heads = heads(widths[0], self.depth, deep_supervision)
+
+    @property
+    def encoder(self) -> nn.ModuleList:
+        """The first column, from the top."""
+        return nn.ModuleList(self.nodes[f"{i}_0"] for i in range(self.depth + 1))
+
+    def before(self, x: Tensor, d: int) -> Tensor:
+        return x  # each part of this encoder halves the size itself
+
+    def logits(self, x: Tensor, level: int) -> list[Tensor]:
+        return [upsample(logits) for logits in super().logits(x, level)]
+
+
+def heads(width: int, depth: int, deep_supervision: bool) -> nn.ModuleDict:
+    """A 1 x 1 convolution to one logit for each supervised node X[0][j], by the name of j."""
+    supervised = range(1, depth + 1) if deep_supervision else [depth]
+    return nn.ModuleDict({str(j): nn.Conv2d(width, 1, kernel_size=1) for j in supervised})
+
+
 def build_model(config: ModelConfig) -> SegmentationNetwork:
     """The network that `config` describes, freshly initialised from torch's global generator."""
     if config.architecture == "unet":
         return UNet(config.widths)
+    if config.encoder == "efficientnet-lite0":
+        return PretrainedUNetPlusPlus(config.widths, config.deep_supervision)
     return UNetPlusPlus(config.widths, config.deep_supervision)
 
 

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from polyp import checkpoint
 from polyp.config import TrainConfig
 from polyp.dataset import Data, PolypDataset, open_data
+from polyp.encoder import load_imagenet
 from polyp.errors import UsageError
 from polyp.hardware import autocast, choose_device
 from polyp.losses import LOSSES, Loss, deep_supervision
@@ -103,12 +104,15 @@ def train_one_epoch(
     meter, losses, counts = AverageMeter(), [], []
     shown = time.monotonic()
     model.train()
+    if config.encoder_lr == 0:
+        for part in _pretrained(model, config):
+            part.eval()  # else batch normalisation would go on learning means and variances
     for step, (image, target) in enumerate(loader):
         image = image.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         target = target.to(device, non_blocking=True)
         rate = learning_rate(epoch * steps + step, config.epochs * steps, config.lr, config.schedule)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
 
         with autocast(device, config.precision):
             outputs = model(image)  # each (N, 1, H, W)
@@ -176,8 +180,8 @@ def fit(
     folder.write_split(data)
     torch.manual_seed(config.seed)
     model = build_model(config.model).to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), config.lr, weight_decay=config.weight_decay)
-    history = _restore(folder, data, model, optimizer)
+    optimizer = make_optimizer(model, config)
+    history = _restore(folder, config, data, model, optimizer)
 
     with Progress(config, len(data.train), len(history), progress) as bar:
         try:
@@ -187,7 +191,7 @@ def fit(
                 validation = validate(
                     model, data.val, loss, precision=config.precision, workers=config.workers
                 )
-                rate = optimizer.param_groups[0]["lr"]
+                rate = optimizer.param_groups[-1]["lr"]
                 history.append(_row(epoch, rate, trained, validation, time.perf_counter() - start))
                 _save_epoch(folder, data, model, optimizer, config, history)
                 bar.epoch_done(history[-1], is_best=best_epoch(history) == epoch)
@@ -200,11 +204,34 @@ def fit(
     return folder
 
 
+def make_optimizer(model: SegmentationNetwork, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW; a pretrained encoder has its own, lower learning rate, or with `encoder_lr` 0 none."""
+    encoder = [parameter for part in _pretrained(model, config) for parameter in part.parameters()]
+    ids = set(map(id, encoder))
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in ids]
+    groups = [{"params": rest, "share": 1.0}]
+    if encoder and config.encoder_lr > 0:
+        groups.insert(0, {"params": encoder, "share": config.encoder_lr})
+    for parameter in encoder:
+        parameter.requires_grad_(config.encoder_lr > 0)
+    return torch.optim.AdamW(groups, config.lr, weight_decay=config.weight_decay)
+
+
+def _pretrained(model: SegmentationNetwork, config: TrainConfig) -> list[torch.nn.Module]:
+    return list(model.encoder) if config.model.encoder != "conv" and config.pretrained else []
+
+
 def _restore(
-    folder: RunFolder, data: Data, model: SegmentationNetwork, optimizer: torch.optim.Optimizer
+    folder: RunFolder,
+    config: TrainConfig,
+    data: Data,
+    model: SegmentationNetwork,
+    optimizer: torch.optim.Optimizer,
 ) -> list[dict]:
-    """Bring model and optimiser to where the run stopped; the history of its epochs so far."""
+    """Bring model and optimiser to where the run stopped, or starts; the history of its epochs so far."""
     if not folder.last.is_file():
+        if config.model.encoder != "conv" and config.pretrained:
+            load_imagenet(model.encoder)
         return []
     tensors, metadata = checkpoint.read_checkpoint(folder.last)
     if metadata["data"] != data.about:
