@@ -1,4 +1,4 @@
-"""The command line: `polyp data | train | validate | predict | bench`.
+"""The command line: `polyp data | train | validate | predict | experiment | bench`.
 
 Exit codes: 0 done, 1 the data or a file cannot be used, 2 the command makes no sense, 130 Ctrl-C.
 """
@@ -62,6 +62,7 @@ def build_parser() -> Parser:
     _add_train(commands)
     _add_validate(commands)
     _add_predict(commands)
+    _add_experiment(commands)
     bench = commands.add_parser("bench", help="measure the speed of loading, training and inference here")
     bench.add_argument("--rounds", type=int, default=3, metavar="N", help="of each pair (default 3)")
     bench.add_argument("--out", type=Path, metavar="FILE", help="also write the figures as JSON")
@@ -164,6 +165,18 @@ def _add_model_use(parser) -> None:
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="default: auto")
 
 
+def _add_experiment(commands) -> None:
+    experiment = commands.add_parser(
+        "experiment",
+        help="repeat an experiment of the course: train, score, write its JSON file",
+        description="Repeat experiments behind the course's numbers, one after the other.",
+    )
+    experiment.add_argument("names", nargs="*", metavar="NAME", help="which (none: list them)")
+    experiment.add_argument("--data-path", type=Path, metavar="DIR", help="where the data lies")
+    experiment.add_argument("--out", type=Path, metavar="DIR", help="where the JSON goes (default: results)")
+    experiment.set_defaults(run=run_experiment)
+
+
 def run_data_check(args) -> int:
     from polyp.sources import find_dataset
     from polyp.survey import survey
@@ -249,6 +262,16 @@ def run_predict(args) -> int:
         print(f"polyp predict: {error}", file=sys.stderr)
     print(f"{len(rows)} masks in {args.out / 'masks'}, table in {args.out / f'predictions.{args.table}'}")
     return 1 if errors else 0
+
+
+def run_experiment(args) -> int:
+    from polyp.experiments import EXPERIMENTS, experiment
+
+    if not args.names:
+        print("\n".join(EXPERIMENTS))
+    for name in args.names:
+        print(experiment(name, args.data_path, args.out))
+    return 0
 
 
 def run_bench(args) -> int:

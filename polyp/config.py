@@ -53,6 +53,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: str = setting("synthetic", "synthetic, cvc-clinicdb, kvasir-seg, or a folder of pairs")
     split: Literal["sequence", "random"] = setting("sequence", "by video (honest) or by frame (leaks)")
+    train_sequences: int = setting(0, "train on so many videos only, drawn by the seed; 0 is all")
     fold: int = setting(0, "which fold is the test set, 0 to 4; a random split has only fold 0")
     size: tuple[int, int] = setting((128, 128), "height and width that the network sees")
     augment: Literal["none", "flips", "standard"] = setting("standard", "augmentation of training frames")
@@ -76,7 +77,7 @@ class TrainConfig:
         _require(min(self.size) >= 1, "size", self.size, "height and width, both positive")
         for name in ("epochs", "batch_size"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        for name in ("fold", "patience", "workers", "seed", "weight_decay", "encoder_lr"):
+        for name in ("fold", "patience", "workers", "seed", "weight_decay", "encoder_lr", "train_sequences"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("lr", "clip_norm"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "more than 0")

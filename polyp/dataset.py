@@ -211,6 +211,8 @@ def open_data(config: TrainConfig, path: str | Path | None = None) -> Data:
     """
     cache, table = _open_cache(config, path)
     parts = parts_of(table, config.fold)
+    if config.train_sequences:
+        parts["train"] = _some_sequences(table, parts["train"], config.train_sequences, config.seed)
     if config.batch_size > len(parts["train"]):
         raise UsageError(
             f"batch_size is {config.batch_size}, but the training set has {len(parts['train'])} frames; "
@@ -222,6 +224,19 @@ def open_data(config: TrainConfig, path: str | Path | None = None) -> Data:
     about = {"name": config.data, "frames": len(cache.table), "content": cache.key}
     rows = [(frame, part) for part in PARTS for frame in parts[part]]
     return Data(about, pd.DataFrame(rows, columns=["frame", "part"]), train, val, test)
+
+
+def _some_sequences(table: pd.DataFrame, frames: list[str], count: int, seed: int) -> list[str]:
+    """The frames of `count` videos among `frames`."""
+    if "sequence" not in table:
+        raise UsageError("train_sequences chooses videos, which a random split does not know; use split=sequence")
+    sequence_of = dict(zip(table["frame"].astype(str), table["sequence"], strict=True))
+    sequences = sorted({sequence_of[frame] for frame in frames})
+    if count > len(sequences):
+        raise UsageError(f"train_sequences is {count}, but {len(sequences)} videos are there to train on")
+    # A larger count keeps the videos of a smaller one, so that a learning curve only ever adds.
+    chosen = set(np.random.default_rng(seed).permutation(sequences)[:count])
+    return [frame for frame in frames if sequence_of[frame] in chosen]
 
 
 def open_part(config: TrainConfig, part: str, path: str | Path | None = None) -> PolypDataset:

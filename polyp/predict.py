@@ -34,6 +34,7 @@ def predict_probs(
     flips: bool = False,
     level: int | None = None,
     precision: str = "auto",
+    out_size: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """The probability of polyp in every pixel of one picture.
 
@@ -44,6 +45,7 @@ def predict_probs(
         flips: average over the four mirrorings (test-time augmentation; four times the work).
         level: prune a UNet++ to this level.
         precision: auto, fp32 or bf16.
+        out_size: height and width of the answer; the picture's own by default.
 
     Returns:
         float32 (H, W), 0 to 1.
@@ -58,12 +60,13 @@ def predict_probs(
     small, _ = augment.apply(augment.evaluation_pipeline(size), image)
     batch = torch.from_numpy(small).permute(2, 0, 1)[None].to(device)  # (h, w, 3) -> (1, 3, h, w)
     batch = batch.contiguous(memory_format=torch.channels_last)
-    probs = torch.zeros(image.shape[:2], device=device)
+    out_size = out_size or image.shape[:2]
+    probs = torch.zeros(out_size, device=device)
     chosen = FLIPS if flips else FLIPS[:1]
     for dims in chosen:
         with autocast(device, precision):
             logits = model(batch.flip(dims), level)[-1].flip(dims)  # (1, 1, h, w)
-        probs += resize_logits(logits.float(), image.shape[:2])[0, 0].sigmoid() / len(chosen)
+        probs += resize_logits(logits.float(), out_size)[0, 0].sigmoid() / len(chosen)
     if probs.isnan().any():
         raise DataError("the network answers with NaN; the checkpoint is broken")
     return probs.cpu().numpy()

@@ -1,0 +1,238 @@
+"""The experiments behind the course's numbers: a name, a configuration, and one JSON file each.
+
+`polyp experiment NAME` trains what `EXPERIMENTS[NAME]` says into a run folder (a run that was stopped goes
+on, one that has ended is only scored again) and writes `results/NAME.json`. Notebooks and README read
+those files, so that no measured number is typed by hand.
+"""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+
+from polyp import checkpoint
+from polyp.config import configure
+from polyp.dataset import PolypDataset, open_part
+from polyp.errors import DataError, UsageError, did_you_mean
+from polyp.files import project_root, write_atomic
+from polyp.metrics import Counts, dice_score, summarise
+from polyp.network import SegmentationNetwork
+from polyp.predict import predict_probs
+from polyp.runs import RunFolder
+from polyp.train import fit
+from polyp.validate import validate
+
+THRESHOLDS = np.arange(1, 20) / 20
+BINS = 10  # of equal width, for the calibration of the probabilities
+
+# Small enough that a table of many runs takes an hour on 2 cores: for comparing, not for the best score.
+SMALL = {"preset": "transfer", "size": (128, 128), "epochs": 10}
+SCRATCH = {"preset": "cpu", "size": (96, 96), "epochs": 20, "widths": (12, 24, 48, 96, 192)}
+NETWORKS = {
+    "unet": {"architecture": "unet", "deep_supervision": False},
+    "unetpp": {"deep_supervision": False},
+    "unetpp_ds": {"deep_supervision": True},
+}
+CHANGES = {
+    "base": {},
+    "augment_none": {"augment": "none"},
+    "augment_flips": {"augment": "flips"},
+    "loss_bce": {"loss": "bce"},
+    "loss_dice": {"loss": "dice"},
+    "size_192": {"size": (192, 192)},
+    "encoder_frozen": {"encoder_lr": 0.0},
+    "encoder_random": {"pretrained": False},
+    "encoder_full_lr": {"encoder_lr": 1.0},
+    "sequences_3": {"train_sequences": 3},
+    "sequences_6": {"train_sequences": 6},
+    "sequences_12": {"train_sequences": 12},
+}
+
+EXPERIMENTS: dict[str, dict[str, Any]] = {
+    "random": {"preset": "transfer", "split": "random"},
+    **{f"fold_{k}": {"preset": "transfer", "split": "sequence", "fold": k} for k in range(5)},
+    **{
+        f"scratch_{name}_{split}_{seed}": SCRATCH | network | {"split": split, "seed": seed}
+        for seed in range(3)
+        for split in ("random", "sequence")
+        for name, network in NETWORKS.items()
+    },
+    **{
+        f"small_{name}_{seed}": SMALL | change | {"split": "sequence", "seed": seed}
+        for seed in range(3)
+        for name, change in CHANGES.items()
+    },
+}
+
+
+def experiment(name: str, data_path: str | Path | None = None, out: str | Path | None = None) -> Path:
+    """Train and score one experiment, or only score it if its run folder holds a finished run.
+
+    Args:
+        name: a key of `EXPERIMENTS`.
+        data_path: where the data lies, if not in `$POLYP_DATA` or `data/`.
+        out: the folder of results; `results/` of the project by default.
+
+    Returns:
+        the JSON file; see `score_run`.
+
+    Raises:
+        UsageError: an unknown name.
+        DataError: as `fit`.
+    """
+    if name not in EXPERIMENTS:
+        raise UsageError(f"unknown experiment {name!r}; {did_you_mean(name, EXPERIMENTS)}")
+    config = configure(**EXPERIMENTS[name])
+    path = project_root() / "runs" / "experiments" / name
+    folder = RunFolder(path)
+    if not folder.metrics_file.is_file():
+        folder = fit(config, path, data_path=data_path, resume=folder.config_file.is_file())
+    elif folder.config() != config:
+        raise UsageError(f"{path}: holds a run of another configuration; move it away")
+    result = {"name": name, "command": f"polyp experiment {name}", **score_run(folder, data_path)}
+    target = Path(out or project_root() / "results") / f"{name}.json"
+    return write_atomic(target, json.dumps(result, allow_nan=False) + "\n")
+
+
+def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[str, Any]:
+    """All that the course tells of a finished run, as plain JSON values.
+
+    Returns:
+        config, data, versions, machine, minutes (of training), parameters, epoch (the best);
+        curve: the log, a list a column;
+        val, test: `metrics.summarise` at threshold 0.5 and the original size;
+        val_flips, test_flips: the same, averaged over four mirrorings;
+        levels: of a UNet++ with deep supervision, the mean per-image Dice of each level, val and test;
+        thresholds: mean per-image Dice (with flips) by threshold, val and test, and `chosen` on val;
+        calibration: by probability (with flips), ten bins of pixels, polyp pixels, summed probability (test);
+        frames: a list a column, a row a test frame: frame, area (share of the frame), contrast (see
+        `contrast`), dice, dice_flips, tp, fp, fn, tn (with flips), polyps, found, false_regions (see `regions`).
+
+    Raises:
+        DataError: the run has not ended.
+    """
+    if not folder.metrics_file.is_file():
+        raise DataError(f"{folder.path}: this run has not ended; {folder.how_to_resume}")
+    config, log = folder.config(), folder.log()
+    model, metadata = checkpoint.load_model(folder.best)
+    model = model.to(memory_format=torch.channels_last)
+    val, test = (open_part(config, part, data_path) for part in ("val", "test"))
+    plain = {part: validate(model, data).table for part, data in (("val", val), ("test", test))}
+    flips = {part: frame_scores(model, data) for part, data in (("val", val), ("test", test))}
+    curves = {part: np.nanmean(np.array(rows["by_threshold"]), axis=0) for part, rows in flips.items()}
+    return {
+        "config": config.to_dict(),
+        "data": metadata["data"],
+        "versions": metadata["versions"],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {_device_name()}",
+        "minutes": round(float(log["seconds"].sum()) / 60, 1),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "epoch": metadata["scores"]["epoch"],
+        "curve": {name: log[name].round(6).tolist() for name in log},
+        **{part: _summary(table) for part, table in plain.items()},
+        **{f"{part}_flips": _summary(rows["table"]) for part, rows in flips.items()},
+        "levels": _levels(model, val, test),
+        "thresholds": {
+            "values": THRESHOLDS.tolist(),
+            **{part: curve.round(4).tolist() for part, curve in curves.items()},
+            "chosen": float(THRESHOLDS[curves["val"].argmax()]),
+        },
+        "calibration": np.sum(flips["test"]["bins"], axis=0).round(1).tolist(),
+        "frames": _columns(plain["test"], flips["test"]["table"]),
+    }
+
+
+def frame_scores(model: SegmentationNetwork, dataset: PolypDataset) -> dict[str, Any]:
+    """Predict each frame with flips, at its original size.
+
+    Returns:
+        table: a row a frame, see `score_run`; by_threshold: for each frame its Dice at each of
+        `THRESHOLDS`; bins: for each frame (BINS, 3) pixels, polyp pixels and summed probability.
+    """
+    rows, by_threshold, bins = [], [], []
+    for index, frame in enumerate(dataset.frames):
+        image, target = dataset[index]  # (3, h, w), (1, H, W)
+        image, target = image.permute(1, 2, 0).numpy(), target[0].numpy().astype(bool)
+        probs = predict_probs(model, image, image.shape[:2], flips=True, out_size=target.shape)
+        rows.append({"frame": frame, "area": round(float(target.mean()), 6)})
+        small = cv2.resize(target.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        rows[-1] |= {"contrast": contrast(image, small.astype(bool))}
+        rows[-1] |= _counts(probs > 0.5, target) | regions(probs > 0.5, target)
+        by_threshold.append([_dice(_counts(probs > t, target)) for t in THRESHOLDS])
+        bins.append(_calibration(probs, target))
+    return {"table": pd.DataFrame(rows), "by_threshold": by_threshold, "bins": bins}
+
+
+def contrast(image: np.ndarray, target: np.ndarray) -> float | None:
+    """How much a polyp differs in colour from what surrounds it.
+
+    The distance between the mean CIELAB colours of the mask and of a ring around it, a tenth of the frame
+    wide; about 2 is just visible. None where there is no mask or no ring.
+    """
+    reach = max(3, max(target.shape) // 10)
+    near = cv2.dilate(target.astype(np.uint8), np.ones((reach, reach), np.uint8)).astype(bool) & ~target
+    if not (target.any() and near.any()):
+        return None
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return round(float(np.linalg.norm(lab[target].mean(axis=0) - lab[near].mean(axis=0))), 2)
+
+
+def regions(preds: np.ndarray, target: np.ndarray) -> dict[str, int]:
+    """Polyps instead of pixels: the mask's 8-connected regions, how many of them are `found` (at least half
+    of their pixels predicted), and how many predicted regions touch no polyp (`false_regions`)."""
+    polyps, labels = cv2.connectedComponents(target.astype(np.uint8), connectivity=8)
+    found = sum(preds[labels == k].mean() >= 0.5 for k in range(1, polyps))
+    count, labels = cv2.connectedComponents(preds.astype(np.uint8), connectivity=8)
+    touching = np.setdiff1d(np.unique(labels[target]), [0])
+    return {"polyps": polyps - 1, "found": int(found), "false_regions": count - 1 - len(touching)}
+
+
+def _counts(preds: np.ndarray, target: np.ndarray) -> dict[str, int]:
+    tp, fp = int((preds & target).sum()), int((preds & ~target).sum())
+    fn = int(target.sum()) - tp
+    return {"tp": tp, "fp": fp, "fn": fn, "tn": target.size - tp - fp - fn}
+
+
+def _dice(counts: dict[str, int]) -> float:
+    below = 2 * counts["tp"] + counts["fp"] + counts["fn"]
+    return 2 * counts["tp"] / below if below else float("nan")
+
+
+def _calibration(probs: np.ndarray, target: np.ndarray) -> np.ndarray:
+    which = np.minimum((probs * BINS).astype(int), BINS - 1).ravel()
+    weights = (None, target.ravel(), probs.ravel())
+    return np.stack([np.bincount(which, w, minlength=BINS) for w in weights], axis=1)
+
+
+def _summary(table: pd.DataFrame) -> dict[str, float | int]:
+    counts = Counts(*(torch.tensor(table[name].to_numpy()) for name in Counts._fields))
+    summary = checkpoint.without_nan(summarise(counts))
+    return {name: round(v, 6) if isinstance(v, float) else v for name, v in summary.items()}
+
+
+def _levels(model: SegmentationNetwork, val: PolypDataset, test: PolypDataset) -> dict[str, Any]:
+    if not getattr(model, "deep_supervision", False):
+        return {}
+    return {
+        str(level): {
+            part: round(validate(model, data, level=level).scores["dice_per_image"], 6)
+            for part, data in (("val", val), ("test", test))
+        }
+        for level in range(1, model.depth + 1)
+    }
+
+
+def _columns(plain: pd.DataFrame, flips: pd.DataFrame) -> dict[str, list]:
+    counts = Counts(*(torch.tensor(flips[name].to_numpy()) for name in Counts._fields))
+    table = flips.assign(dice=plain["dice"], dice_flips=dice_score(counts).numpy()).round(6)
+    return {name: [None if pd.isna(v) else v for v in table[name].tolist()] for name in table}
+
+
+def _device_name() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
