@@ -173,7 +173,7 @@ def _add_experiment(commands) -> None:
     )
     experiment.add_argument("names", nargs="*", metavar="NAME", help="which (none: list them)")
     experiment.add_argument("--data-path", type=Path, metavar="DIR", help="where the data lies")
-    experiment.add_argument("--out", type=Path, metavar="DIR", help="where the JSON goes (default: results)")
+    experiment.add_argument("--out", type=Path, metavar="DIR", help="where to (default: polyp/results)")
     experiment.set_defaults(run=run_experiment)
 
 

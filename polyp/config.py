@@ -28,18 +28,19 @@ class ModelConfig:
     """
 
     architecture: Literal["unet", "unetpp"] = setting("unetpp", "the network")
-    encoder: Literal["conv", "efficientnet-lite0"] = setting("conv", "UNet++ only: which first column")
     widths: tuple[int, ...] = setting((32, 64, 128, 256, 512), "channels of each resolution, downwards")
     deep_supervision: bool = setting(True, "UNet++ only: a head and a loss at every level")
+    encoder: Literal["conv", "efficientnet-lite0"] = setting("conv", "UNet++ only: which first column")
 
     def __post_init__(self):
         _check_types(self)
         _require(len(self.widths) >= 2, "widths", self.widths, "at least two resolutions")
         _require(min(self.widths) >= 1, "widths", self.widths, "positive channel counts")
         if self.encoder != "conv":
-            _require(self.architecture == "unetpp", "architecture", self.architecture, "unetpp, as encoder is set")
-            rows = f"4 channel counts with encoder {self.encoder}, such as 16 32 48 64"
-            _require(len(self.widths) == 4, "widths", self.widths, rows)
+            needed = f"unetpp for encoder={self.encoder}"
+            _require(self.architecture == "unetpp", "architecture", self.architecture, needed)
+            needed = f"4 channel counts for encoder={self.encoder}, such as 16 32 48 64"
+            _require(len(self.widths) == 4, "widths", self.widths, needed)
 
 
 @dataclass(frozen=True)

@@ -229,7 +229,7 @@ def open_data(config: TrainConfig, path: str | Path | None = None) -> Data:
 def _some_sequences(table: pd.DataFrame, frames: list[str], count: int, seed: int) -> list[str]:
     """The frames of `count` videos among `frames`."""
     if "sequence" not in table:
-        raise UsageError("train_sequences chooses videos, which a random split does not know; use split=sequence")
+        raise UsageError("train_sequences chooses videos, which a random split mixes; use split=sequence")
     sequence_of = dict(zip(table["frame"].astype(str), table["sequence"], strict=True))
     sequences = sorted({sequence_of[frame] for frame in frames})
     if count > len(sequences):

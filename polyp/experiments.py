@@ -1,13 +1,14 @@
 """The experiments behind the course's numbers: a name, a configuration, and one JSON file each.
 
 `polyp experiment NAME` trains what `EXPERIMENTS[NAME]` says into a run folder (a run that was stopped goes
-on, one that has ended is only scored again) and writes `results/NAME.json`. Notebooks and README read
-those files, so that no measured number is typed by hand.
+on, one that has ended is only scored again) and writes `polyp/results/NAME.json`. Notebooks and README read
+those files, so that no measured number is typed by hand; they come with the installed package, too.
 """
 
 import json
 import os
 import platform
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from polyp import checkpoint
 from polyp.config import configure
 from polyp.dataset import PolypDataset, open_part
 from polyp.errors import DataError, UsageError, did_you_mean
-from polyp.files import project_root, write_atomic
+from polyp.files import make_folder, project_root, write_atomic
 from polyp.metrics import Counts, dice_score, summarise
 from polyp.network import SegmentationNetwork
 from polyp.predict import predict_probs
@@ -77,7 +78,7 @@ def experiment(name: str, data_path: str | Path | None = None, out: str | Path |
     Args:
         name: a key of `EXPERIMENTS`.
         data_path: where the data lies, if not in `$POLYP_DATA` or `data/`.
-        out: the folder of results; `results/` of the project by default.
+        out: the folder of results; `polyp/results/` of the project by default.
 
     Returns:
         the JSON file; see `score_run`.
@@ -90,14 +91,31 @@ def experiment(name: str, data_path: str | Path | None = None, out: str | Path |
         raise UsageError(f"unknown experiment {name!r}; {did_you_mean(name, EXPERIMENTS)}")
     config = configure(**EXPERIMENTS[name])
     path = project_root() / "runs" / "experiments" / name
-    folder = RunFolder(path)
-    if not folder.metrics_file.is_file():
-        folder = fit(config, path, data_path=data_path, resume=folder.config_file.is_file())
-    elif folder.config() != config:
+    run = RunFolder(path)
+    if not run.metrics_file.is_file():
+        run = fit(config, path, data_path=data_path, resume=run.config_file.is_file())
+    elif run.config() != config:
         raise UsageError(f"{path}: holds a run of another configuration; move it away")
-    result = {"name": name, "command": f"polyp experiment {name}", **score_run(folder, data_path)}
-    target = Path(out or project_root() / "results") / f"{name}.json"
-    return write_atomic(target, json.dumps(result, allow_nan=False) + "\n")
+    result = {"name": name, "command": f"polyp experiment {name}", **score_run(run, data_path)}
+    folder = make_folder(out or project_root() / "polyp" / "results")
+    return write_atomic(folder / f"{name}.json", json.dumps(result, allow_nan=False) + "\n")
+
+
+def read_result(name: str) -> dict[str, Any]:
+    """A committed result by its experiment's name.
+
+    Raises:
+        DataError: there is none yet.
+    """
+    file = files("polyp") / "results" / f"{name}.json"
+    if not file.is_file():
+        raise DataError(f"no result '{name}' has been committed; `polyp experiment {name}` makes it")
+    return json.loads(file.read_text())
+
+
+def result_names() -> list[str]:
+    """The experiments that have a committed result, in the order of `EXPERIMENTS`."""
+    return [name for name in EXPERIMENTS if (files("polyp") / "results" / f"{name}.json").is_file()]
 
 
 def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[str, Any]:
@@ -112,7 +130,8 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
         thresholds: mean per-image Dice (with flips) by threshold, val and test, and `chosen` on val;
         calibration: by probability (with flips), ten bins of pixels, polyp pixels, summed probability (test);
         frames: a list a column, a row a test frame: frame, area (share of the frame), contrast (see
-        `contrast`), dice, dice_flips, tp, fp, fn, tn (with flips), polyps, found, false_regions (see `regions`).
+        `contrast`), dice, dice_flips, and with flips tp, fp, fn, tn and polyps, found, false_regions
+        (see `regions`).
 
     Raises:
         DataError: the run has not ended.

@@ -181,7 +181,8 @@ class PretrainedUNetPlusPlus(UNetPlusPlus):
     """UNet++ on EfficientNet-Lite0: the same grid, its first column taken from `polyp.encoder`.
 
     The encoder halves the frame before its first output, so the grid's top row has half the frame's size,
-    and the logits are enlarged twofold. It starts at random; `encoder.load_imagenet(model.encoder)` teaches it.
+    and the logits are enlarged twofold. It starts at random; `encoder.load_imagenet(model.encoder)` brings
+    what it has learnt.
 
     Args:
         widths: channels of the decoder's nodes in the rows 1/2, 1/4, 1/8 and 1/16.

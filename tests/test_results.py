@@ -12,7 +12,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def result(name):
-    return json.loads((ROOT / "results" / f"{name}.json").read_text())
+    return json.loads((ROOT / "polyp" / "results" / f"{name}.json").read_text())
 
 
 @pytest.mark.parametrize("name", ["06_cpu_random", "06_cpu_fold0"])

@@ -1,0 +1,136 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import f1_score
+
+from polyp import experiments
+from polyp.config import TrainConfig, changed, configure
+from polyp.dataset import open_data, open_part
+from polyp.errors import DataError, UsageError
+from polyp.files import project_root
+from polyp.network import build_model
+from polyp.predict import predict_probs
+
+
+@pytest.fixture
+def result(tiny, tmp_path, monkeypatch):
+    """One tiny experiment, run and scored."""
+    settings = {"data": tiny.data, "size": (32, 32), "widths": (4, 8, 16), "epochs": 1, "batch_size": 4}
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", settings)
+    return json.loads(experiments.experiment("tiny", out=tmp_path / "results").read_text())
+
+
+def test_every_experiment_is_a_valid_configuration():
+    for settings in experiments.EXPERIMENTS.values():
+        configure(**settings)
+
+
+def test_a_result_is_complete_and_agrees_with_its_table(result, tiny):
+    assert TrainConfig.from_dict(result["config"]).data == tiny.data
+    frames = pd.DataFrame(result["frames"])
+    assert len(frames) == result["test"]["images"] == result["test_flips"]["images"]
+    assert frames["dice"].mean() == pytest.approx(result["test"]["dice_per_image"], abs=1e-5)
+    assert frames["dice_flips"].mean() == pytest.approx(result["test_flips"]["dice_per_image"], abs=1e-5)
+    pooled = 2 * frames.tp.sum() / (2 * frames.tp + frames.fp + frames.fn).sum()
+    assert pooled == pytest.approx(result["test_flips"]["dice_pooled"], abs=1e-5)
+    assert (frames[["tp", "fp", "fn", "tn"]].sum(axis=1) == 48 * 64).all()
+    bins = np.array(result["calibration"])
+    assert bins[:, 0].sum() == 48 * 64 * len(frames)
+    assert bins[:, 1].sum() == (frames.tp + frames.fn).sum()
+    assert (bins[:, 2] <= bins[:, 0] * np.arange(1, 11) / 10 + 0.1).all()
+    at_half = result["thresholds"]["values"].index(0.5)
+    assert result["thresholds"]["test"][at_half] == pytest.approx(frames["dice_flips"].mean(), abs=1e-3)
+    assert result["thresholds"]["chosen"] == 0.05 * (1 + int(np.argmax(result["thresholds"]["val"])))
+    assert result["levels"]["2"]["test"] == result["test"]["dice_per_image"]
+
+
+def test_a_finished_run_is_only_scored_again(result, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "fit", None)  # calling it would fail
+    again = json.loads(experiments.experiment("tiny", out=tmp_path / "again").read_text())
+    assert again == result
+
+
+def test_a_run_of_another_configuration_is_not_mistaken(result, monkeypatch):
+    monkeypatch.setitem(experiments.EXPERIMENTS["tiny"], "seed", 5)
+    with pytest.raises(UsageError, match="another configuration"):
+        experiments.experiment("tiny")
+
+
+def test_a_misspelt_name():
+    with pytest.raises(UsageError, match="did you mean 'random'"):
+        experiments.experiment("randon")
+    with pytest.raises(DataError, match="polyp experiment nothing"):
+        experiments.read_result("nothing")
+
+
+def test_frame_scores_agree_with_scikit_learn(tiny):
+    torch.manual_seed(1)
+    model = build_model(tiny.model).eval()
+    data = open_part(tiny, "test")
+    rows = experiments.frame_scores(model, data)
+    for index, row in enumerate(rows["table"].to_dict("records")):
+        image, target = data[index]
+        probs = predict_probs(
+            model, image.permute(1, 2, 0).numpy(), (32, 32), flips=True, out_size=target.shape[1:]
+        )
+        truth = target[0].numpy().ravel()
+        for t, dice in zip(experiments.THRESHOLDS, rows["by_threshold"][index], strict=True):
+            assert dice == pytest.approx(
+                f1_score(truth, probs.ravel() > t, zero_division=np.nan), nan_ok=True
+            )
+        assert row["tp"] + row["fn"] == truth.sum()
+
+
+def test_regions():
+    target = np.zeros((20, 20), bool)
+    target[2:6, 2:6] = target[10:14, 2:6] = True
+    preds = np.zeros((20, 20), bool)
+    preds[2:6, 2:4] = True  # exactly half of the first
+    preds[10, 2:6] = True  # a quarter of the second, and touching it
+    preds[17:19, 17:19] = True  # elsewhere
+    assert experiments.regions(preds, target) == {"polyps": 2, "found": 1, "false_regions": 1}
+    nothing = np.zeros((20, 20), bool)
+    assert experiments.regions(nothing, target) == {"polyps": 2, "found": 0, "false_regions": 0}
+    assert experiments.regions(preds, nothing) == {"polyps": 0, "found": 0, "false_regions": 3}
+
+
+def test_contrast():
+    image = np.full((40, 40, 3), 100, np.uint8)
+    target = np.zeros((40, 40), bool)
+    target[10:20, 10:20] = True
+    assert experiments.contrast(image, target) == 0
+    image[target] = 255
+    assert experiments.contrast(image, target) == pytest.approx(57.6, abs=0.5)  # L* of grey 100 is 42.4
+    assert experiments.contrast(image, np.zeros((40, 40), bool)) is None
+    assert experiments.contrast(image, np.ones((40, 40), bool)) is None
+
+
+def test_fewer_videos_to_train_on(tiny):
+    """A learning curve only ever adds videos, and tests on the same ones."""
+    table = pd.read_csv(f"{tiny.data}/sequences.csv", dtype=str).set_index("frame")["sequence"]
+    whole = open_data(tiny)
+    before = set()
+    for count in (1, 2, 3):
+        data = open_data(changed(tiny, train_sequences=count))
+        sequences = set(table[data.train.frames])
+        assert len(sequences) == count
+        assert before <= sequences
+        assert data.test.frames == whole.test.frames
+        before = sequences
+    with pytest.raises(UsageError, match="train_sequences is 99"):
+        open_data(changed(tiny, train_sequences=99))
+    with pytest.raises(UsageError, match="split=sequence"):
+        open_data(changed(tiny, train_sequences=1, split="random"))
+
+
+def test_committed_results_are_of_the_experiments_as_they_stand():
+    """A changed experiment needs a new run."""
+    for name in experiments.result_names():
+        found = experiments.read_result(name)
+        assert TrainConfig.from_dict(found["config"]) == configure(**experiments.EXPERIMENTS[name]), name
+        assert found["command"] == f"polyp experiment {name}"
+        assert len(found["curve"]["epoch"]) == found["config"]["epochs"]
+        assert not any(str(project_root()) in str(value) for value in found.values())
