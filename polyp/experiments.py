@@ -33,7 +33,7 @@ THRESHOLDS = np.arange(1, 20) / 20
 BINS = 10  # of equal width, for the calibration of the probabilities
 
 # Small enough that a table of many runs takes an hour on 2 cores: for comparing, not for the best score.
-SMALL = {"preset": "transfer", "size": (128, 128), "epochs": 10}
+SMALL = {"preset": "transfer", "size": (128, 128), "widths": (16, 32, 48, 64), "epochs": 10}
 SCRATCH = {"preset": "cpu", "size": (96, 96), "epochs": 20, "widths": (12, 24, 48, 96, 192)}
 NETWORKS = {
     "unet": {"architecture": "unet", "deep_supervision": False},
