@@ -1,4 +1,4 @@
-"""The command line: `polyp data | train | validate | predict | experiment | bench`.
+"""The command line: `polyp data | train | validate | predict | experiment | report | bench`.
 
 Exit codes: 0 done, 1 the data or a file cannot be used, 2 the command makes no sense, 130 Ctrl-C.
 """
@@ -54,6 +54,7 @@ def build_parser() -> Parser:
         "For education and research; not a medical device.",
         epilog="start here:\n"
         "  polyp train --preset quick                          a first model in a minute, no download\n"
+        "  polyp predict frame.png                             masks, with the model that comes along\n"
         "  polyp predict frame.png --checkpoint runs/quick/best.safetensors\n",
     )
     parser.add_argument("--version", action="version", version=f"polyp {polyp.__version__}")
@@ -63,6 +64,8 @@ def build_parser() -> Parser:
     _add_validate(commands)
     _add_predict(commands)
     _add_experiment(commands)
+    report = commands.add_parser("report", help="renew the README's tables and plot from the results")
+    report.set_defaults(run=run_report)
     bench = commands.add_parser("bench", help="measure the speed of loading, training and inference here")
     bench.add_argument("--rounds", type=int, default=3, metavar="N", help="of each pair (default 3)")
     bench.add_argument("--out", type=Path, metavar="FILE", help="also write the figures as JSON")
@@ -93,7 +96,7 @@ def _add_train(commands) -> None:
         help="train a network into a run folder",
         description="Train a network. A flag overrules the preset; a preset overrules the defaults.",
     )
-    train.add_argument("--preset", choices=PRESETS, help="quick (default), cpu, or gpu")
+    train.add_argument("--preset", choices=PRESETS, help="quick (default), cpu, transfer, or gpu")
     train.add_argument(
         "--out", type=Path, metavar="DIR", help="run folder (default: runs/PRESET, or a free name)"
     )
@@ -126,7 +129,9 @@ def _argument(hint: Any) -> dict[str, Any]:
 
 def _add_validate(commands) -> None:
     validate = commands.add_parser("validate", help="score a checkpoint on frames it has not learnt from")
-    validate.add_argument("checkpoint", type=Path, help="a .safetensors file that training wrote")
+    validate.add_argument(
+        "checkpoint", type=Path, nargs="?", help="a .safetensors file (default: the shipped model)"
+    )
     validate.add_argument("--data", metavar="NAME", help="other data than it was trained on")
     validate.add_argument("--data-path", type=Path, metavar="DIR", help="where the data lies")
     validate.add_argument(
@@ -143,7 +148,7 @@ def _add_predict(commands) -> None:
     predict = commands.add_parser("predict", help="write masks for pictures of any size")
     predict.add_argument("inputs", nargs="+", metavar="PICTURE", help="pictures, or folders of pictures")
     predict.add_argument(
-        "--checkpoint", type=Path, required=True, help="a .safetensors file that training wrote"
+        "--checkpoint", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped model)"
     )
     predict.add_argument(
         "--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: predictions"
@@ -274,6 +279,13 @@ def run_experiment(args) -> int:
     return 0
 
 
+def run_report(args) -> int:
+    from polyp.report import write_report
+
+    print(write_report())
+    return 0
+
+
 def run_bench(args) -> int:
     from polyp.bench import bench
 
@@ -285,13 +297,13 @@ def _load(args):
     """The model on its device, its configuration, and the threshold to use."""
     import torch
 
-    from polyp.checkpoint import load_model
+    from polyp.checkpoint import load_model, shipped_model
     from polyp.config import TrainConfig
     from polyp.hardware import choose_device
 
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise UsageError(f"--threshold is {args.threshold}; expected a probability, 0 to 1")
-    model, metadata = load_model(args.checkpoint)
+    model, metadata = load_model(args.checkpoint or shipped_model())
     model = model.to(choose_device(args.device), memory_format=torch.channels_last)
     threshold = metadata["threshold"] if args.threshold is None else args.threshold
     return model, TrainConfig.from_dict(metadata["config"]), threshold

@@ -8,6 +8,7 @@ optimiser's tensors and the run's `history`, so that training goes on as if it h
 import json
 import math
 import platform
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,34 @@ def _optimizer_tensors(model: SegmentationNetwork, optimizer: torch.optim.Optimi
         for name, parameter in model.named_parameters()
         for key, value in optimizer.state[parameter].items()
     }
+
+
+def export_half(source: str | Path, target: str | Path, **changes: Any) -> Path:
+    """Copy a checkpoint for shipping: filters in float16, half the size; no optimiser.
+
+    Batch normalisation's small vectors stay as they are: float16 would flush its smallest variances.
+
+    Args:
+        source: a checkpoint that training wrote.
+        target: the file to write.
+        changes: metadata to replace, such as `threshold` or `scores`.
+
+    Raises:
+        DataError: as `read_checkpoint` and `save_checkpoint`.
+    """
+    tensors, metadata = read_checkpoint(source)
+    small = {
+        name: tensor.half() if tensor.ndim == 4 and name.startswith("model.nodes") else tensor
+        for name, tensor in tensors.items()
+        if name.startswith("model.")
+    }
+    metadata = {name: value for name, value in metadata.items() if name != "history"} | changes
+    return write_atomic(target, serialise(small, {"polyp": json.dumps(metadata, allow_nan=False)}))
+
+
+def shipped_model() -> Path:
+    """The checkpoint that comes with the package; see MODEL_CARD.md beside it."""
+    return Path(str(files("polyp") / "weights" / "unetpp-efficientnet-lite0.safetensors"))
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

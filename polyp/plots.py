@@ -743,3 +743,23 @@ def paired_scores(scores: pd.DataFrame, xlabel: str) -> Figure:
     axes.grid(axis="x", alpha=0.3)
     axes.legend(frameon=False, loc="upper left", fontsize=11)
     return figure
+
+
+def sequence_scores(table: pd.DataFrame) -> Figure:
+    """A bar a video: mean Dice of its frames, the lowest on top.
+
+    Args:
+        table: columns sequence, frames, dice, sorted.
+    """
+    figure = Figure(figsize=(7.5, 0.26 * len(table) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(table))[::-1]
+    axes.barh(places, table["dice"], color=BLUE, height=0.7)
+    for place, dice in zip(places, table["dice"], strict=True):
+        axes.text(dice + 0.01, place, f"{dice:.2f}", va="center", fontsize=10)
+    names = [f"video {s} ({n} frames)" for s, n in zip(table["sequence"], table["frames"], strict=True)]
+    axes.set(yticks=places, yticklabels=names, xlim=(0, 1.08), ylim=(-0.7, len(table) - 0.3))
+    axes.set(xlabel="mean Dice of the video's frames, by a network that never saw the video")
+    axes.axvline(np.average(table["dice"], weights=table["frames"]), color="black", linestyle="--")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure

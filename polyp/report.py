@@ -1,0 +1,214 @@
+"""From the committed results to the tables and the plot of the README: `polyp report`.
+
+Every section is there only if its results are. A test runs this again and compares, so a table can
+neither be forgotten nor mended by hand.
+"""
+
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+import pandas as pd
+
+from polyp import plots
+from polyp.errors import DataError
+from polyp.experiments import CHANGES, NETWORKS, read_result, result_names
+from polyp.files import project_root, write_atomic
+from polyp.metrics import bootstrap_mean
+from polyp.split import packaged_split
+
+BEGIN, END = "<!-- polyp report -->", "<!-- end of polyp report -->"
+PICTURE = Path("data") / "results.png"
+MODEL_CARD = Path("polyp") / "weights" / "MODEL_CARD.md"
+SHIPPED = "fold_0"  # the experiment whose weights come with the package
+SIZES = {
+    "small (below 5 % of the frame)": (0, 0.05),
+    "medium": (0.05, 0.1),
+    "large (10 % or more)": (0.1, 1.01),
+}
+
+
+def write_report(root: str | Path | None = None) -> Path:
+    """Renew the blocks of results in the README and the model card, and the README's picture.
+
+    Args:
+        root: the checkout; the one the current folder lies in by default.
+
+    Raises:
+        DataError: a file or its block's marks are missing; nothing has been changed then.
+    """
+    root = Path(root or project_root())
+    pages = {root / "README.md": markdown(), root / MODEL_CARD: card()}
+    renewed = {page: _with_block(page, block) for page, block in pages.items()}
+    write_atomic(root / PICTURE, plots.to_png(plots.sequence_scores(sequence_table())))
+    for page, text in renewed.items():
+        write_atomic(page, text)
+    return root / "README.md"
+
+
+def _with_block(page: Path, block: str) -> str:
+    text = page.read_text() if page.is_file() else ""
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise DataError(f"{page}: expected one '{BEGIN}' and one '{END}' around the results")
+    before, rest = text.split(BEGIN)
+    return before + BEGIN + "\n" + block + END + rest.split(END)[1]
+
+
+def markdown() -> str:
+    """All sections whose results are committed."""
+    return "\n".join(section for section in (_best(), _scratch(), _levels(), _changes()) if section)
+
+
+def card() -> str:
+    """The model card's scores of the shipped weights, on the videos they have never seen."""
+    frames = frame_table().query(f"split == 'sequence' and fold == {SHIPPED[-1]}")
+    parts = {"all": frames}
+    parts |= {name: frames[frames["area"].between(low, high, "left")] for name, (low, high) in SIZES.items()}
+    rows = []
+    for name, part in parts.items():
+        low, high = bootstrap_mean(part["dice"], part["sequence"])
+        found = f"{part['found'].sum()} of {part['polyps'].sum()}"
+        interval = f"{low:.3f} to {high:.3f}"
+        row = [name, len(part), part["sequence"].nunique(), part["dice"].mean(), interval, found]
+        rows.append([*row, part["false_regions"].sum()])
+    header = ["polyps", "frames", "videos", "Dice", "95 % of resampled videos", "found", "false regions"]
+    return _table(header, rows)
+
+
+def frame_table() -> pd.DataFrame:
+    """A row a test frame of the pretrained network.
+
+    Columns: split (random or sequence), fold, sequence, and those of a result's `frames`. Every frame is in
+    it once by its fold, and those of the random split's test set a second time.
+
+    Raises:
+        DataError: there is no such result yet.
+    """
+    parts = []
+    for name in result_names():
+        if name == "random" or name.startswith("fold_"):
+            result = read_result(name)
+            parts.append(
+                pd.DataFrame(result["frames"]).assign(
+                    split=result["config"]["split"], fold=result["config"]["fold"]
+                )
+            )
+    if not parts:
+        raise DataError("no result of the pretrained network has been committed yet")
+    split = packaged_split("cvc-clinicdb", "sequence").astype({"frame": str})
+    return pd.concat(parts, ignore_index=True).merge(split[["frame", "sequence"]], on="frame")
+
+
+def sequence_table() -> pd.DataFrame:
+    """A row a video: sequence, frames, dice; the mean over its frames, by a network that never saw it."""
+    frames = frame_table().query("split == 'sequence'")
+    groups = frames.groupby("sequence")["dice"]
+    return groups.agg(frames="size", dice="mean").reset_index().sort_values("dice", ignore_index=True)
+
+
+def _best() -> str:
+    results = {name: read_result(name) for name in result_names() if name == "random" or name[:5] == "fold_"}
+    if not results:
+        return ""
+    rows = {name: _best_row(result) for name, result in results.items()}
+    folds = [row for name, row in rows.items() if name != "random"]
+    table = list(rows.values())
+    if len(folds) > 1:
+        count = sum(row[1] for row in folds)
+        means = [mean(column) for column in zip(*(row[2:-1] for row in folds), strict=True)]
+        table.append([f"**by video, mean of {len(folds)} folds**", count, *means, ""])
+    config = next(iter(results.values()))["config"]
+    height, width = config["size"]
+    text = (
+        f"UNet++ on an ImageNet-pretrained EfficientNet-Lite0, {height} x {width}, "
+        f"{config['epochs']} epochs, seed {config['seed']}. Scores on the test frames at their "
+        "original size; the epoch is chosen on validation frames, the threshold is 0.5.\n\n"
+    )
+    text += _table(
+        ["split", "test frames", "Dice", "IoU", "Dice of pooled pixels", "Dice with flips", "minutes"], table
+    )
+    return text + (f"\n{_leak(frame_table())}" if "random" in results and folds else "")
+
+
+def _best_row(result: dict) -> list:
+    config, test = result["config"], result["test"]
+    label = (
+        f"by video, fold {config['fold']}" if config["split"] == "sequence" else "random, by frame (leaks)"
+    )
+    scores = [test[score] for score in ("dice_per_image", "iou_per_image", "dice_pooled")]
+    flips = result["test_flips"]["dice_per_image"]
+    return [label, test["images"], *scores, flips, f"{result['minutes']:.0f}"]
+
+
+def _leak(frames: pd.DataFrame) -> str:
+    honest, leaky = (frames[frames["split"] == split] for split in ("sequence", "random"))
+    low, high = bootstrap_mean(honest["dice"], honest["sequence"])
+    narrow = bootstrap_mean(honest["dice"])
+    gap = leaky["dice"].mean() - honest["dice"].mean()
+    return (
+        f"By video, the mean over all {len(honest)} frames is {honest['dice'].mean():.3f}; resampling whole "
+        f"videos, 95 % of the means lie between {low:.3f} and {high:.3f} (resampling frames, as if they were "
+        f"independent, would claim {narrow[0]:.3f} to {narrow[1]:.3f}). The random split scores {gap:.3f} "
+        "more.\n"
+    )
+
+
+def _scratch() -> str:
+    rows = []
+    names = {"unet": "U-Net", "unetpp": "UNet++", "unetpp_ds": "UNet++ with deep supervision"}
+    for network in NETWORKS:
+        cells = [names[network]]
+        for split in ("random", "sequence"):
+            cells.append(_seeds(f"scratch_{network}_{split}"))
+        if any(cells[1:]):
+            rows.append(cells)
+    if not rows:
+        return ""
+    config = next(read_result(name)["config"] for name in result_names() if name.startswith("scratch_"))
+    height, width = config["size"]
+    return (
+        f"From scratch, the same budget for each ({height} x {width}, {config['epochs']} epochs): "
+        "mean Dice, plus or minus one standard deviation over the seeds.\n\n"
+        + _table(["network", "random", "by video, fold 0"], rows)
+    )
+
+
+def _changes() -> str:
+    rows = [
+        [f"`{change}`", _seeds(f"small_{change}", "val"), _seeds(f"small_{change}")] for change in CHANGES
+    ]
+    rows = [row for row in rows if row[1]]
+    if len(rows) < 2:
+        return ""
+    return (
+        "One change at a time (128 x 128, 10 epochs, fold 0 by video; mean Dice over the seeds, plus or "
+        "minus one standard deviation):\n\n" + _table(["run `small_...`", "validation", "test"], rows)
+    )
+
+
+def _levels() -> str:
+    results = [read_result(name) for name in result_names() if name.startswith("fold_")]
+    if not results:
+        return ""
+    rows = [
+        [f"L{level}", *(mean(r["levels"][level][part] for r in results) for part in ("val", "test"))]
+        for level in results[0]["levels"]
+    ]
+    return (
+        f"Pruned to a level (mean of {len(results)} folds; parameters and time: notebook 03):\n\n"
+        + _table(["level", "validation Dice", "test Dice"], rows)
+    )
+
+
+def _seeds(family: str, part: str = "test") -> str:
+    names = [name for name in result_names() if name.rpartition("_")[0] == family]
+    scores = [read_result(name)[part]["dice_per_image"] for name in names]
+    if len(scores) < 2:
+        return "".join(f"{score:.3f} (one seed)" for score in scores)
+    return f"{mean(scores):.3f} ± {stdev(scores):.3f} ({len(scores)} seeds)"
+
+
+def _table(header: list[str], rows: list[list]) -> str:
+    lines = [header, ["---"] * len(header)]
+    lines += [[f"{c:.3f}" if isinstance(c, float | np.floating) else str(c) for c in row] for row in rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
