@@ -4,8 +4,10 @@ The two usual reductions differ, and published tables mix them: the mean of the 
 weighs every frame alike, while pooling all pixels first weighs large polyps more.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -132,3 +134,41 @@ def summarise(counts: Counts) -> dict[str, float | int]:
 def concatenate(parts: list[Counts]) -> Counts:
     """The counts of several batches as one."""
     return Counts(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def bootstrap_mean(
+    values: Sequence[float],
+    groups: Sequence[int] | None = None,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """A percentile bootstrap interval for a mean (Efron, 1979), of frames or of whole groups of frames.
+
+    Frames of one video are alike, so they say less than as many independent ones would. With `groups`,
+    whole groups are drawn with replacement, each with all its frames (the cluster bootstrap: Field and
+    Welsh, J. R. Stat. Soc. B 69:369-390, 2007).
+
+    Args:
+        values: one score a frame; NaN (undefined) is left out.
+        groups: the video of each frame, or None to draw frame by frame.
+        level: the share of resampled means that lie inside.
+        resamples: how many are drawn.
+        seed: of the draws.
+
+    Raises:
+        ValueError: nothing to resample, or as many groups as values are needed.
+    """
+    values = np.asarray(values, dtype=float)
+    groups = np.arange(len(values)) if groups is None else np.asarray(groups)
+    if len(groups) != len(values):
+        raise ValueError(f"{len(values)} values but {len(groups)} groups; expected a group for each value")
+    defined = ~np.isnan(values)
+    _, number = np.unique(groups[defined], return_inverse=True)
+    if len(number) == 0:
+        raise ValueError("no defined value to resample")
+    sums, sizes = np.bincount(number, values[defined]), np.bincount(number)
+    draws = np.random.default_rng(seed).integers(0, len(sums), (resamples, len(sums)))
+    means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
