@@ -16,6 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+LIGHT_BLUE = "#56B4E9"  # of the same palette, for outlines: frames are dark
 
 
 def to_png(figure: Figure) -> bytes:
@@ -108,7 +109,7 @@ def frames_with_masks(images: torch.Tensor, masks: torch.Tensor, names: list[str
     for axis, image, mask, name in zip(axes, images, masks, names, strict=True):
         _show(axis, image)
         outline(axis, mask[0].numpy(), "white")
-        axis.set_title(name)
+        axis.set_title(name, fontsize=14)
     return figure
 
 
@@ -126,10 +127,10 @@ def comparison(images: torch.Tensor, masks: torch.Tensor, preds: torch.Tensor, n
     for column, name in enumerate(names):
         _show(axes[0, column], images[column])
         _show(axes[1, column], images[column])
-        axes[0, column].set_title(name)
+        axes[0, column].set_title(name, fontsize=15)
         outline(axes[1, column], masks[column, 0].numpy(), "white", "-")
-        outline(axes[1, column], preds[column, 0].numpy(), BLUE, "--")
-    figure.supxlabel("white: the expert's outline     blue, dashed: the prediction's", fontsize=10)
+        outline(axes[1, column], preds[column, 0].numpy(), LIGHT_BLUE, "--")
+    figure.supxlabel("white: the expert's outline     light blue, dashed: the prediction's", fontsize=14)
     return figure
 
 
@@ -408,7 +409,7 @@ def predictions(
     for axis, pred, name in zip(axes, preds, names, strict=True):
         _show(axis, image)
         outline(axis, mask[0].numpy(), "white", "-")
-        outline(axis, pred[0].numpy(), "#56B4E9", "--")  # the palette's light blue: frames are dark
+        outline(axis, pred[0].numpy(), LIGHT_BLUE, "--")
         axis.set_title(name, fontsize=12)
     figure.supxlabel("white: the expert's outline     light blue, dashed: the prediction's", fontsize=10)
     return figure
