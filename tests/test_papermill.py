@@ -72,6 +72,13 @@ def test_training_takes_other_parameters(frames_folder, tmp_path):
     assert run.metrics()["test"]["images"] == (pd.read_csv(run.path / "split.csv")["part"] == "test").sum()
 
 
+@pytest.mark.parametrize("name", ["03_unet_vs_unetpp", "05_building"])
+@pytest.mark.parametrize("parameters", [{"widths": [4, 8]}, {"size": [60, 80]}])
+def test_shapes_that_a_notebook_cannot_draw_are_refused_at_once(name, parameters, tmp_path):
+    with pytest.raises(PapermillExecutionError, match=r"UsageError: widths \[.*\], size \[.*\]: .* sides"):
+        execute(name, tmp_path, **parameters)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
