@@ -43,6 +43,7 @@ def other_folder(tmp_path_factory):
 
 @each_notebook
 def test_it_runs_with_other_parameters(path, other_folder, tmp_path):
+    assert path.stem in OTHER, "give this notebook other parameters in OTHER"
     parameters = {"data": str(other_folder), "seed": 11, **OTHER[path.stem]}
     known = next(c.source for c in nbformat.read(path, 4).cells if "parameters" in tags(c))
     assert all(f"{name} = " in known for name in parameters)
