@@ -93,7 +93,7 @@ def _add_train(commands) -> None:
         help="train a network into a run folder",
         description="Train a network. A flag overrules the preset; a preset overrules the defaults.",
     )
-    train.add_argument("--preset", choices=PRESETS, help="quick (default), cpu, or gpu")
+    train.add_argument("--preset", choices=PRESETS, help="quick (default), cpu, transfer, or gpu")
     train.add_argument(
         "--out", type=Path, metavar="DIR", help="run folder (default: runs/PRESET, or a free name)"
     )
@@ -265,10 +265,12 @@ def run_predict(args) -> int:
 
 
 def run_experiment(args) -> int:
-    from polyp.experiments import EXPERIMENTS, experiment
+    from polyp.experiments import EXPERIMENTS, experiment, experiment_config
 
     if not args.names:
         print("\n".join(EXPERIMENTS))
+    for name in args.names:
+        experiment_config(name)  # a misspelt last name should not wait for the first to be trained
     for name in args.names:
         print(experiment(name, args.data_path, args.out))
     return 0
