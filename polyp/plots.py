@@ -272,7 +272,7 @@ def flip_disagreement(image: np.ndarray, mask: np.ndarray, flipped: np.ndarray) 
     first, *rest = figure.subplots(1, 3)
     first.imshow(image)
     outline(first, mask, "white")
-    outline(first, flipped.mean(axis=0) > 0.5, BLUE, "--", width=3)
+    outline(first, flipped.mean(axis=0) > 0.5, LIGHT_BLUE, "--", width=3)
     first.set_title("white: expert; dashed: model", fontsize=11)
     first.set_axis_off()
     maps = ((flipped.mean(axis=0), "mean of the four", 1), (flipped.std(axis=0), "standard deviation", None))
@@ -300,8 +300,8 @@ def gallery(images: list, masks: list, preds: list, titles: list[str]) -> Figure
             axis.set_axis_off()
         above[column].set_title(title, fontsize=12)
         outline(below[column], masks[column], "white")
-        outline(below[column], preds[column], BLUE, "--", width=3)
-    figure.supxlabel("white: the expert's outline     blue, dashed: the model's", fontsize=11)
+        outline(below[column], preds[column], LIGHT_BLUE, "--", width=3)
+    figure.supxlabel("white: the expert's outline     light blue, dashed: the model's", fontsize=11)
     return figure
 
 
@@ -346,7 +346,7 @@ def threshold_view(
     left.imshow(image)
     left.set_axis_off()
     outline(left, mask, "white")
-    outline(left, probs > threshold, BLUE, "--", width=3)
+    outline(left, probs > threshold, LIGHT_BLUE, "--", width=3)
     left.set_title("white: expert; dashed: model", fontsize=11)
     threshold_curves(scores, threshold, f"this frame, threshold {threshold:.2f}", right)
     return figure
@@ -642,8 +642,8 @@ def map_to_mask(image: np.ndarray, probs: np.ndarray, threshold: float, mask: np
         if picture is probs:
             figure.colorbar(shown, ax=axis, location="left", shrink=0.8)
     outline(axes[2], mask, "white", "-")
-    outline(axes[2], above, BLUE, "--")
-    figure.supxlabel("white: the polyp     blue, dashed: what the map calls polyp", fontsize=11)
+    outline(axes[2], above, LIGHT_BLUE, "--")
+    figure.supxlabel("white: the polyp     light blue, dashed: what the map calls polyp", fontsize=11)
     return figure
 
 
