@@ -270,10 +270,12 @@ def run_predict(args) -> int:
 
 
 def run_experiment(args) -> int:
-    from polyp.experiments import EXPERIMENTS, experiment
+    from polyp.experiments import EXPERIMENTS, experiment, experiment_config
 
     if not args.names:
         print("\n".join(EXPERIMENTS))
+    for name in args.names:
+        experiment_config(name)  # a misspelt last name should not wait for the first to be trained
     for name in args.names:
         print(experiment(name, args.data_path, args.out))
     return 0

@@ -111,7 +111,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epochs": 40,
         "lr": 2e-3,
     },
-    # A pretrained encoder: the best model that 2 cores train in half an hour.
+    # A pretrained encoder, on frames four times as large, within the same half hour.
     "transfer": {
         "data": "cvc-clinicdb",
         "encoder": "efficientnet-lite0",

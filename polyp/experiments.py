@@ -1,8 +1,8 @@
 """The experiments behind the course's numbers: a name, a configuration, and one JSON file each.
 
 `polyp experiment NAME` trains what `EXPERIMENTS[NAME]` says into a run folder (a run that was stopped goes
-on, one that has ended is only scored again) and writes `polyp/results/NAME.json`. Notebooks and README read
-those files, so that no measured number is typed by hand; they come with the installed package, too.
+on, one that has ended is only scored again) and writes `polyp/results/NAME.json`. Notebooks read those
+files, which come with the installed package.
 """
 
 import json
@@ -18,11 +18,12 @@ import pandas as pd
 import torch
 
 from polyp import checkpoint
-from polyp.config import configure
+from polyp.config import TrainConfig, configure
 from polyp.dataset import PolypDataset, open_part
 from polyp.errors import DataError, UsageError, did_you_mean
 from polyp.files import make_folder, project_root, write_atomic
-from polyp.metrics import Counts, dice_score, summarise
+from polyp.hardware import choose_device
+from polyp.metrics import Counts, count_pixels, dice_score, summarise
 from polyp.network import SegmentationNetwork
 from polyp.predict import predict_probs
 from polyp.runs import RunFolder
@@ -30,6 +31,7 @@ from polyp.train import fit
 from polyp.validate import validate
 
 THRESHOLDS = np.arange(1, 20) / 20
+HALF = THRESHOLDS.tolist().index(0.5)
 BINS = 10  # of equal width, for the calibration of the probabilities
 
 # Small enough that a table of many runs takes an hour on 2 cores: for comparing, not for the best score.
@@ -72,6 +74,17 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
 }
 
 
+def experiment_config(name: str) -> TrainConfig:
+    """The configuration of an experiment.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    if name not in EXPERIMENTS:
+        raise UsageError(f"unknown experiment {name!r}; {did_you_mean(name, EXPERIMENTS)}")
+    return configure(**EXPERIMENTS[name])
+
+
 def experiment(name: str, data_path: str | Path | None = None, out: str | Path | None = None) -> Path:
     """Train and score one experiment, or only score it if its run folder holds a finished run.
 
@@ -84,12 +97,11 @@ def experiment(name: str, data_path: str | Path | None = None, out: str | Path |
         the JSON file; see `score_run`.
 
     Raises:
-        UsageError: an unknown name.
-        DataError: as `fit`.
+        UsageError: an unknown name; the run folder holds a run of another configuration.
+        DataError: as `fit`; the folder of results cannot be written to.
     """
-    if name not in EXPERIMENTS:
-        raise UsageError(f"unknown experiment {name!r}; {did_you_mean(name, EXPERIMENTS)}")
-    config = configure(**EXPERIMENTS[name])
+    config = experiment_config(name)
+    results = make_folder(out or project_root() / "polyp" / "results")
     path = project_root() / "runs" / "experiments" / name
     run = RunFolder(path)
     if not run.metrics_file.is_file():
@@ -97,8 +109,7 @@ def experiment(name: str, data_path: str | Path | None = None, out: str | Path |
     elif run.config() != config:
         raise UsageError(f"{path}: holds a run of another configuration; move it away")
     result = {"name": name, "command": f"polyp experiment {name}", **score_run(run, data_path)}
-    folder = make_folder(out or project_root() / "polyp" / "results")
-    return write_atomic(folder / f"{name}.json", json.dumps(result, allow_nan=False) + "\n")
+    return write_atomic(results / f"{name}.json", json.dumps(result, allow_nan=False) + "\n")
 
 
 def read_result(name: str) -> dict[str, Any]:
@@ -140,7 +151,7 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
         raise DataError(f"{folder.path}: this run has not ended; {folder.how_to_resume}")
     config, log = folder.config(), folder.log()
     model, metadata = checkpoint.load_model(folder.best)
-    model = model.to(memory_format=torch.channels_last)
+    model = model.to(choose_device(config.device), memory_format=torch.channels_last)
     val, test = (open_part(config, part, data_path) for part in ("val", "test"))
     plain = {part: validate(model, data).table for part, data in (("val", val), ("test", test))}
     flips = {part: frame_scores(model, data) for part, data in (("val", val), ("test", test))}
@@ -182,8 +193,11 @@ def frame_scores(model: SegmentationNetwork, dataset: PolypDataset) -> dict[str,
         rows.append({"frame": frame, "area": round(float(target.mean()), 6)})
         small = cv2.resize(target.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         rows[-1] |= {"contrast": contrast(image, small.astype(bool))}
-        rows[-1] |= _counts(probs > 0.5, target) | regions(probs > 0.5, target)
-        by_threshold.append([_dice(_counts(probs > t, target)) for t in THRESHOLDS])
+        preds = torch.from_numpy(probs > THRESHOLDS[:, None, None, None])  # (thresholds, 1, H, W)
+        counts = count_pixels(preds, torch.from_numpy(target).expand_as(preds))
+        rows[-1] |= {outcome: int(count[HALF]) for outcome, count in counts._asdict().items()}
+        rows[-1] |= regions(preds[HALF, 0].numpy(), target)
+        by_threshold.append(dice_score(counts).tolist())
         bins.append(_calibration(probs, target))
     return {"table": pd.DataFrame(rows), "by_threshold": by_threshold, "bins": bins}
 
@@ -191,8 +205,8 @@ def frame_scores(model: SegmentationNetwork, dataset: PolypDataset) -> dict[str,
 def contrast(image: np.ndarray, target: np.ndarray) -> float | None:
     """How much a polyp differs in colour from what surrounds it.
 
-    The distance between the mean CIELAB colours of the mask and of a ring around it, a tenth of the frame
-    wide; about 2 is just visible. None where there is no mask or no ring.
+    The distance between the mean CIELAB colours of the mask and of a ring around it, a twentieth of the
+    frame wide; about 2 is just visible. None where there is no mask or no ring.
     """
     reach = max(3, max(target.shape) // 10)
     near = cv2.dilate(target.astype(np.uint8), np.ones((reach, reach), np.uint8)).astype(bool) & ~target
@@ -210,17 +224,6 @@ def regions(preds: np.ndarray, target: np.ndarray) -> dict[str, int]:
     count, labels = cv2.connectedComponents(preds.astype(np.uint8), connectivity=8)
     touching = np.setdiff1d(np.unique(labels[target]), [0])
     return {"polyps": polyps - 1, "found": int(found), "false_regions": count - 1 - len(touching)}
-
-
-def _counts(preds: np.ndarray, target: np.ndarray) -> dict[str, int]:
-    tp, fp = int((preds & target).sum()), int((preds & ~target).sum())
-    fn = int(target.sum()) - tp
-    return {"tp": tp, "fp": fp, "fn": fn, "tn": target.size - tp - fp - fn}
-
-
-def _dice(counts: dict[str, int]) -> float:
-    below = 2 * counts["tp"] + counts["fp"] + counts["fn"]
-    return 2 * counts["tp"] / below if below else float("nan")
 
 
 def _calibration(probs: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ themselves, accept any H and W, and return a *tuple* of logits, each (N, 1, H, W
 supervised head, the deepest last. A network without deep supervision returns a tuple of one.
 """
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import torch
@@ -124,29 +125,40 @@ class UNet(SegmentationNetwork):
         return [self.head(x)]
 
 
-class UNetPlusPlus(SegmentationNetwork):
-    """UNet++ (Zhou et al., DLMIA 2018, arXiv:1807.10165; TMI 2020, arXiv:1912.05074).
+class NestedGrid(SegmentationNetwork):
+    """The nodes of UNet++ behind any encoder.
 
-    Node X[i][j] stands at resolution i (1 / 2^i of full size), j steps right of the encoder. X[i][0]
-    is the encoder; every other node sees all nodes left of it in its row and, upsampled, the node
+    Node X[i][j] stands at resolution i (1 / 2^i of the top row's size), j steps right of the encoder.
+    X[i][0] is the encoder; every other node sees all nodes left of it in its row and, upsampled, the node
     X[i+1][j-1] below it. The nodes X[0][1] ... X[0][depth] each can carry a head.
 
     Args:
-        widths: channels of each resolution, from full size to the bottom.
-        deep_supervision: a head on each of X[0][1..depth], else on the last alone. Only with it can
-            the trained network be pruned to a `level`: run X[0][level]'s head and skip every node
-            that head does not need.
+        encoder: a module for each row, from the top, each fed with the output of the one before.
+        encoder_widths: the channels of their outputs.
+        widths: the channels of the decoder's nodes in each row; the bottom row has none.
+        deep_supervision: see `UNetPlusPlus`.
+        options: see `SegmentationNetwork`.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 256, 512), deep_supervision: bool = True):
-        super().__init__(depth=len(widths) - 1)
+    def __init__(
+        self,
+        encoder: Iterable[nn.Module],
+        encoder_widths: tuple[int, ...],
+        widths: tuple[int, ...],
+        deep_supervision: bool,
+        **options,
+    ):
+        super().__init__(len(encoder_widths) - 1, **options)
         self.deep_supervision = deep_supervision
         self.nodes = nn.ModuleDict()
-        for i in range(self.depth + 1):
-            self.nodes[f"{i}_0"] = ConvBlock(3 if i == 0 else widths[i - 1], widths[i])
+        for i, node in enumerate(encoder):
+            self.nodes[f"{i}_0"] = node
             for j in range(1, self.depth - i + 1):
-                self.nodes[f"{i}_{j}"] = ConvBlock(j * widths[i] + widths[i + 1], widths[i])
-        self.heads = heads(widths[0], self.depth, deep_supervision)
+                left = encoder_widths[i] + (j - 1) * widths[i]
+                below = encoder_widths[i + 1] if j == 1 else widths[i + 1]
+                self.nodes[f"{i}_{j}"] = ConvBlock(left + below, widths[i])
+        supervised = range(1, self.depth + 1) if deep_supervision else [self.depth]
+        self.heads = nn.ModuleDict({str(j): nn.Conv2d(widths[0], 1, kernel_size=1) for j in supervised})
 
     def logits(self, x: Tensor, level: int) -> list[Tensor]:
         # X[i] is row i from left to right. The anti-diagonal i + j = d needs only the ones before it,
@@ -161,8 +173,8 @@ class UNetPlusPlus(SegmentationNetwork):
         return [head(X[0][int(j)]) for j, head in self.heads.items() if int(j) <= level]
 
     def before(self, x: Tensor, d: int) -> Tensor:
-        """What the encoder's node of row d reads: the frame, or the row above at half the size."""
-        return x if d == 0 else F.max_pool2d(x, 2)
+        """What the encoder's node of row d reads, from the output of the one above."""
+        return x
 
     def check_level(self, level: int | None) -> int:
         if level is None:
@@ -177,7 +189,25 @@ class UNetPlusPlus(SegmentationNetwork):
         return level
 
 
-class PretrainedUNetPlusPlus(UNetPlusPlus):
+class UNetPlusPlus(NestedGrid):
+    """UNet++ (Zhou et al., DLMIA 2018, arXiv:1807.10165; TMI 2020, arXiv:1912.05074).
+
+    Args:
+        widths: channels of each resolution, from full size to the bottom.
+        deep_supervision: a head on each of X[0][1..depth], else on the last alone. Only with it can
+            the trained network be pruned to a `level`: run X[0][level]'s head and skip every node
+            that head does not need.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 256, 512), deep_supervision: bool = True):
+        encoder = (ConvBlock(before, after) for before, after in zip((3, *widths), widths, strict=False))
+        super().__init__(encoder, widths, widths, deep_supervision)
+
+    def before(self, x: Tensor, d: int) -> Tensor:
+        return x if d == 0 else F.max_pool2d(x, 2)
+
+
+class PretrainedUNetPlusPlus(NestedGrid):
     """UNet++ on EfficientNet-Lite0: the same grid, its first column taken from `polyp.encoder`.
 
     The encoder halves the frame before its first output, so the grid's top row has half the frame's size,
@@ -190,35 +220,23 @@ class PretrainedUNetPlusPlus(UNetPlusPlus):
     """
 
     def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 64), deep_supervision: bool = True):
-        rows = len(pretrained.WIDTHS)
-        SegmentationNetwork.__init__(self, rows - 1, 2, pretrained.MEAN, pretrained.STD)
-        self.deep_supervision = deep_supervision
-        self.nodes = nn.ModuleDict()
-        for i, part in enumerate(pretrained.efficientnet_lite0()):
-            self.nodes[f"{i}_0"] = part
-            for j in range(1, rows - i):
-                below = pretrained.WIDTHS[i + 1] if j == 1 else widths[i + 1]
-                self.nodes[f"{i}_{j}"] = ConvBlock(
-                    pretrained.WIDTHS[i] + (j - 1) * widths[i] + below, widths[i]
-                )
-        self.heads = heads(widths[0], self.depth, deep_supervision)
+        super().__init__(
+            pretrained.efficientnet_lite0(),
+            pretrained.WIDTHS,
+            widths,
+            deep_supervision,
+            top_stride=2,  # each part of this encoder halves the size, the first one too
+            mean=pretrained.MEAN,
+            std=pretrained.STD,
+        )
 
     @property
     def encoder(self) -> nn.ModuleList:
         """The first column, from the top."""
         return nn.ModuleList(self.nodes[f"{i}_0"] for i in range(self.depth + 1))
 
-    def before(self, x: Tensor, d: int) -> Tensor:
-        return x  # each part of this encoder halves the size itself
-
     def logits(self, x: Tensor, level: int) -> list[Tensor]:
         return [upsample(logits) for logits in super().logits(x, level)]
-
-
-def heads(width: int, depth: int, deep_supervision: bool) -> nn.ModuleDict:
-    """A 1 x 1 convolution to one logit for each supervised node X[0][j], by the name of j."""
-    supervised = range(1, depth + 1) if deep_supervision else [depth]
-    return nn.ModuleDict({str(j): nn.Conv2d(width, 1, kernel_size=1) for j in supervised})
 
 
 def build_model(config: ModelConfig) -> SegmentationNetwork:

@@ -16,6 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+LIGHT_BLUE = "#56B4E9"  # of the same palette, for outlines: frames are dark
 
 
 def to_png(figure: Figure) -> bytes:
@@ -108,7 +109,7 @@ def frames_with_masks(images: torch.Tensor, masks: torch.Tensor, names: list[str
     for axis, image, mask, name in zip(axes, images, masks, names, strict=True):
         _show(axis, image)
         outline(axis, mask[0].numpy(), "white")
-        axis.set_title(name)
+        axis.set_title(name, fontsize=14)
     return figure
 
 
@@ -126,10 +127,10 @@ def comparison(images: torch.Tensor, masks: torch.Tensor, preds: torch.Tensor, n
     for column, name in enumerate(names):
         _show(axes[0, column], images[column])
         _show(axes[1, column], images[column])
-        axes[0, column].set_title(name)
+        axes[0, column].set_title(name, fontsize=15)
         outline(axes[1, column], masks[column, 0].numpy(), "white", "-")
-        outline(axes[1, column], preds[column, 0].numpy(), BLUE, "--")
-    figure.supxlabel("white: the expert's outline     blue, dashed: the prediction's", fontsize=10)
+        outline(axes[1, column], preds[column, 0].numpy(), LIGHT_BLUE, "--")
+    figure.supxlabel("white: the expert's outline     light blue, dashed: the prediction's", fontsize=14)
     return figure
 
 
@@ -271,7 +272,7 @@ def flip_disagreement(image: np.ndarray, mask: np.ndarray, flipped: np.ndarray) 
     first, *rest = figure.subplots(1, 3)
     first.imshow(image)
     outline(first, mask, "white")
-    outline(first, flipped.mean(axis=0) > 0.5, BLUE, "--", width=3)
+    outline(first, flipped.mean(axis=0) > 0.5, LIGHT_BLUE, "--", width=3)
     first.set_title("white: expert; dashed: model", fontsize=11)
     first.set_axis_off()
     maps = ((flipped.mean(axis=0), "mean of the four", 1), (flipped.std(axis=0), "standard deviation", None))
@@ -299,8 +300,8 @@ def gallery(images: list, masks: list, preds: list, titles: list[str]) -> Figure
             axis.set_axis_off()
         above[column].set_title(title, fontsize=12)
         outline(below[column], masks[column], "white")
-        outline(below[column], preds[column], BLUE, "--", width=3)
-    figure.supxlabel("white: the expert's outline     blue, dashed: the model's", fontsize=11)
+        outline(below[column], preds[column], LIGHT_BLUE, "--", width=3)
+    figure.supxlabel("white: the expert's outline     light blue, dashed: the model's", fontsize=11)
     return figure
 
 
@@ -345,7 +346,7 @@ def threshold_view(
     left.imshow(image)
     left.set_axis_off()
     outline(left, mask, "white")
-    outline(left, probs > threshold, BLUE, "--", width=3)
+    outline(left, probs > threshold, LIGHT_BLUE, "--", width=3)
     left.set_title("white: expert; dashed: model", fontsize=11)
     threshold_curves(scores, threshold, f"this frame, threshold {threshold:.2f}", right)
     return figure
@@ -408,7 +409,7 @@ def predictions(
     for axis, pred, name in zip(axes, preds, names, strict=True):
         _show(axis, image)
         outline(axis, mask[0].numpy(), "white", "-")
-        outline(axis, pred[0].numpy(), "#56B4E9", "--")  # the palette's light blue: frames are dark
+        outline(axis, pred[0].numpy(), LIGHT_BLUE, "--")
         axis.set_title(name, fontsize=12)
     figure.supxlabel("white: the expert's outline     light blue, dashed: the prediction's", fontsize=10)
     return figure
@@ -641,8 +642,8 @@ def map_to_mask(image: np.ndarray, probs: np.ndarray, threshold: float, mask: np
         if picture is probs:
             figure.colorbar(shown, ax=axis, location="left", shrink=0.8)
     outline(axes[2], mask, "white", "-")
-    outline(axes[2], above, BLUE, "--")
-    figure.supxlabel("white: the polyp     blue, dashed: what the map calls polyp", fontsize=11)
+    outline(axes[2], above, LIGHT_BLUE, "--")
+    figure.supxlabel("white: the polyp     light blue, dashed: what the map calls polyp", fontsize=11)
     return figure
 
 

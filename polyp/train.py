@@ -218,6 +218,7 @@ def make_optimizer(model: SegmentationNetwork, config: TrainConfig) -> torch.opt
 
 
 def _pretrained(model: SegmentationNetwork, config: TrainConfig) -> list[torch.nn.Module]:
+    """The parts of the network that start from ImageNet weights; none for most networks."""
     return list(model.encoder) if config.model.encoder != "conv" and config.pretrained else []
 
 
@@ -230,7 +231,7 @@ def _restore(
 ) -> list[dict]:
     """Bring model and optimiser to where the run stopped, or starts; the history of its epochs so far."""
     if not folder.last.is_file():
-        if config.model.encoder != "conv" and config.pretrained:
+        if _pretrained(model, config):
             load_imagenet(model.encoder)
         return []
     tensors, metadata = checkpoint.read_checkpoint(folder.last)

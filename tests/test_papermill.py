@@ -1,12 +1,26 @@
 """Notebooks as parameterised runs."""
 
+import nbformat
 import pandas as pd
 import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from polyp.runs import RunFolder
-from tests.test_notebooks import ROOT
+from polyp.synthetic import write_dataset
+from tests.test_notebooks import ROOT, each_notebook, tags
+
+# Other values for every notebook's parameters; all of them also get another folder of data and another seed.
+OTHER = {
+    "00_start_here": {},
+    "01_dataset": {},
+    "02_metrics": {"split": "random", "size": [48, 64], "draws": 200},
+    "03_unet_vs_unetpp": {"size": [32, 48], "widths": [4, 6, 8, 10, 12], "epochs": 1},
+    "04_augmentation": {"train_frames": 8, "epochs": 2, "repeats": 1},
+    "05_building": {"size": [32, 48], "widths": [4, 8, 12], "steps": 30},
+    "06_training": {"size": [32, 48], "widths": [4, 8], "epochs": 3, "loss": "bce"},
+    "07_prediction": {"epochs": 2},
+}
 
 
 def execute(name, folder, **parameters):
@@ -18,6 +32,26 @@ def execute(name, folder, **parameters):
         progress_bar=False,
         kernel_name="python3",
     )
+
+
+@pytest.fixture(scope="module")
+def other_folder(tmp_path_factory):
+    """Other frames than the default's, of another size and number."""
+    folder = tmp_path_factory.mktemp("other") / "videos"
+    return write_dataset(folder, seed=7, sequences=8, frames=5, height=96, width=144)
+
+
+@each_notebook
+def test_it_runs_with_other_parameters(path, other_folder, tmp_path):
+    assert path.stem in OTHER, "give this notebook other parameters in OTHER"
+    parameters = {"data": str(other_folder), "seed": 11, **OTHER[path.stem]}
+    known = next(c.source for c in nbformat.read(path, 4).cells if "parameters" in tags(c))
+    assert all(f"{name} = " in known for name in parameters)
+    execute(path.stem, tmp_path, **parameters)
+    cells = nbformat.read(tmp_path / "executed.ipynb", 4).cells
+    injected = next(cell for cell in cells if "injected-parameters" in tags(cell))
+    assert all(f"{name} = " in injected.source for name in parameters)
+    assert all(cell.execution_count for cell in cells if cell.cell_type == "code" and cell.source)
 
 
 def test_training_takes_other_parameters(frames_folder, tmp_path):
@@ -37,6 +71,13 @@ def test_training_takes_other_parameters(frames_folder, tmp_path):
     assert (config.size, config.epochs, config.model.architecture, config.seed) == ((32, 48), 2, "unet", 3)
     assert len(run.log()) == 2
     assert run.metrics()["test"]["images"] == (pd.read_csv(run.path / "split.csv")["part"] == "test").sum()
+
+
+@pytest.mark.parametrize("name", ["03_unet_vs_unetpp", "05_building"])
+@pytest.mark.parametrize("parameters", [{"widths": [4, 8]}, {"size": [60, 80]}])
+def test_shapes_that_a_notebook_cannot_draw_are_refused_at_once(name, parameters, tmp_path):
+    with pytest.raises(PapermillExecutionError, match=r"UsageError: widths \[.*\], size \[.*\]: .* sides"):
+        execute(name, tmp_path, **parameters)
 
 
 @pytest.mark.parametrize(
