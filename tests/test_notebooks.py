@@ -22,6 +22,9 @@ COMPARED = {
     "05_building": 8,
     "06_training": 8,
     "07_prediction": 6,
+    "08_honest_evaluation": 12,
+    "09_transfer_learning": 15,
+    "10_what_goes_wrong": 20,
 }
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

@@ -20,6 +20,9 @@ OTHER = {
     "05_building": {"size": [32, 48], "widths": [4, 8, 12], "steps": 30},
     "06_training": {"size": [32, 48], "widths": [4, 8], "epochs": 3, "loss": "bce"},
     "07_prediction": {"epochs": 2},
+    "08_honest_evaluation": {"draws": 500},
+    "09_transfer_learning": {"epochs": 1},
+    "10_what_goes_wrong": {"epochs": 1},
 }
 
 
