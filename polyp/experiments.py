@@ -8,21 +8,24 @@ files, which come with the installed package.
 import json
 import os
 import platform
+import time
 from importlib.resources import files
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from polyp import checkpoint
 from polyp.config import TrainConfig, configure
 from polyp.dataset import PolypDataset, open_part
 from polyp.errors import DataError, UsageError, did_you_mean
 from polyp.files import make_folder, project_root, write_atomic
-from polyp.hardware import choose_device
+from polyp.hardware import autocast, choose_device
 from polyp.metrics import Counts, count_pixels, dice_score, summarise
 from polyp.network import SegmentationNetwork
 from polyp.predict import predict_probs
@@ -137,7 +140,8 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
         curve: the log, a list a column;
         val, test: `metrics.summarise` at threshold 0.5 and the original size;
         val_flips, test_flips: the same, averaged over four mirrorings;
-        levels: of a UNet++ with deep supervision, the mean per-image Dice of each level, val and test;
+        levels: of a UNet++ with deep supervision, the mean per-image Dice of each level, val and test, and
+        what a frame costs there (see `level_cost`);
         thresholds: mean per-image Dice (with flips) by threshold, val and test, and `chosen` on val;
         calibration: by probability (with flips), ten bins of pixels, polyp pixels, summed probability (test);
         frames: a list a column, a row a test frame: frame, area (share of the frame), contrast (see
@@ -167,7 +171,7 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
         "curve": {name: log[name].round(6).tolist() for name in log},
         **{part: _summary(table) for part, table in plain.items()},
         **{f"{part}_flips": _summary(rows["table"]) for part, rows in flips.items()},
-        "levels": _levels(model, val, test),
+        "levels": _levels(model, val, test, config.size),
         "thresholds": {
             "values": THRESHOLDS.tolist(),
             **{part: curve.round(4).tolist() for part, curve in curves.items()},
@@ -238,7 +242,9 @@ def _summary(table: pd.DataFrame) -> dict[str, float | int]:
     return {name: round(v, 6) if isinstance(v, float) else v for name, v in summary.items()}
 
 
-def _levels(model: SegmentationNetwork, val: PolypDataset, test: PolypDataset) -> dict[str, Any]:
+def _levels(
+    model: SegmentationNetwork, val: PolypDataset, test: PolypDataset, size: tuple[int, int]
+) -> dict[str, Any]:
     if not getattr(model, "deep_supervision", False):
         return {}
     return {
@@ -246,7 +252,36 @@ def _levels(model: SegmentationNetwork, val: PolypDataset, test: PolypDataset) -
             part: round(validate(model, data, level=level).scores["dice_per_image"], 6)
             for part, data in (("val", val), ("test", test))
         }
+        | level_cost(model, size, level)
         for level in range(1, model.depth + 1)
+    }
+
+
+@torch.inference_mode()
+def level_cost(model: SegmentationNetwork, size: tuple[int, int], level: int) -> dict[str, float]:
+    """What one frame costs a network that is pruned to a level.
+
+    Returns:
+        parameters: of the modules that run; multiply_adds: of their convolutions; ms: the median of ten
+        forward passes in the precision that the hardware is best at.
+    """
+    image = torch.zeros(1, 3, *size, device=model.mean.device).contiguous(memory_format=torch.channels_last)
+    ran: set[torch.nn.Module] = set()
+    hooks = [part.register_forward_hook(lambda part, *_: ran.add(part)) for part in model.modules()]
+    with FlopCounterMode(display=False) as counter:
+        model(image, level)
+    for hook in hooks:
+        hook.remove()
+    times = []
+    for _ in range(10):
+        start = time.perf_counter()
+        with autocast(image.device, "auto"):
+            model(image, level)[-1].sum().item()  # fetching a number waits for a GPU
+        times.append(1000 * (time.perf_counter() - start))
+    return {
+        "parameters": sum(p.numel() for part in ran for p in part.parameters(recurse=False)),
+        "multiply_adds": counter.get_total_flops() // 2,
+        "ms": round(median(times), 1),
     }
 
 

@@ -5,7 +5,7 @@ neither be forgotten nor mended by hand.
 """
 
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 
 import numpy as np
 import pandas as pd
@@ -190,13 +190,16 @@ def _levels() -> str:
     results = [read_result(name) for name in result_names() if name.startswith("fold_")]
     if not results:
         return ""
-    rows = [
-        [f"L{level}", *(mean(r["levels"][level][part] for r in results) for part in ("val", "test"))]
-        for level in results[0]["levels"]
-    ]
+    rows = []
+    for level, cost in results[0]["levels"].items():
+        dice = [mean(r["levels"][level][part] for r in results) for part in ("val", "test")]
+        work = [f"{cost['parameters'] / 1e6:.2f} M", f"{cost['multiply_adds'] / 1e9:.2f} billion"]
+        time = median(r["levels"][level]["ms"] for r in results)
+        rows.append([f"L{level}", *dice, *work, f"{time:.0f}"])
     return (
-        f"Pruned to a level (mean of {len(results)} folds; parameters and time: notebook 03):\n\n"
-        + _table(["level", "validation Dice", "test Dice"], rows)
+        f"Pruned to a level (mean of {len(results)} folds; milliseconds for one frame on "
+        f"{results[0]['machine']}):\n\n"
+        + _table(["level", "validation Dice", "test Dice", "parameters", "multiply-adds", "ms"], rows)
     )
 
 

@@ -51,6 +51,10 @@ def test_a_result_is_complete_and_agrees_with_its_table(result, tiny):
 def test_a_finished_run_is_only_scored_again(result, tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, "fit", None)  # calling it would fail
     again = json.loads(experiments.experiment("tiny", out=tmp_path / "again").read_text())
+    for level in again["levels"].values():
+        assert level.pop("ms") > 0  # measured anew
+    for level in result["levels"].values():
+        level.pop("ms")
     assert again == result
 
 
@@ -143,3 +147,16 @@ def test_committed_results_are_of_the_experiments_as_they_stand():
         assert found["command"] == f"polyp experiment {name}"
         assert len(found["curve"]["epoch"]) == found["config"]["epochs"]
         assert not re.search(r"/(home|root|tmp|work|Users|content)/\w", json.dumps(found))
+
+
+def test_what_a_level_costs():
+    """Counted by hand for U-Net++'s smallest grid: X00, X10 and X01 with widths 2, 3 on 8 x 8 pixels."""
+    model = build_model(configure(widths=(2, 3, 4)).model).eval()
+    cost = experiments.level_cost(model, (8, 8), 1)
+    weights = 9 * (3 * 2 + 2 * 2), 9 * (2 * 3 + 3 * 3), 9 * (5 * 2 + 2 * 2), 1 * 2
+    assert cost["multiply_adds"] == 64 * (weights[0] + weights[2] + weights[3]) + 16 * weights[1]
+    norms_and_bias = 2 * (2 * 2 + 2 * 3 + 2 * 2) + 1
+    assert cost["parameters"] == sum(weights) + norms_and_bias
+    whole = experiments.level_cost(model, (8, 8), 2)
+    assert whole["parameters"] == sum(p.numel() for p in model.parameters())
+    assert whole["ms"] > 0
