@@ -41,7 +41,7 @@ def polyp(*arguments):
         ("train --data cvc-clincdb", "did you mean 'cvc-clinicdb'?"),
         ("train --resume run --epochs 3", "takes no preset, settings"),
         ("data get kvasir", "did you mean 'kvasir-seg'?"),
-        ("predict frame.png", "required: --checkpoint"),
+        ("predict", "required: PICTURE"),
         ("validate best.safetensors --part tset", "did you mean 'test'?"),
     ],
 )
