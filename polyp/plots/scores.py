@@ -146,13 +146,13 @@ def sequence_scores(table: pd.DataFrame) -> Figure:
     places = np.arange(len(table))[::-1]
     axes.barh(places, table["dice"], color=BLUE, height=0.7)
     for place, dice in zip(places, table["dice"], strict=True):
-        axes.text(dice - 0.01, place, f"{dice:.2f}", va="center", ha="right", color="white", fontsize=10)
+        axes.text(0.01, place, f"{dice:.2f}", va="center", color="white", fontsize=10)
     names = [f"video {s} ({n} frames)" for s, n in zip(table["sequence"], table["frames"], strict=True)]
     axes.set(yticks=places, yticklabels=names, xlim=(0, 1), ylim=(-0.7, len(table) - 0.3))
     axes.set(xlabel="mean Dice of the video's frames, by a network that never saw the video")
     mean = np.average(table["dice"], weights=table["frames"])
     axes.axvline(mean, color=ORANGE, linestyle="--", linewidth=2, label=f"mean of all frames, {mean:.2f}")
-    axes.legend(frameon=False, loc="upper right", fontsize=11)
+    figure.legend(loc="outside upper right", frameon=False, fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
