@@ -151,8 +151,8 @@ def _leak(frames: pd.DataFrame) -> str:
         f"By video, the mean over all {len(honest)} frames is {honest['dice'].mean():.3f}; resampling whole "
         f"videos, 95 % of the means lie between {low:.3f} and {high:.3f} (resampling frames, as if they were "
         f"independent, would claim {narrow[0]:.3f} to {narrow[1]:.3f}). The same {len(both)} frames score "
-        f"{gain.mean():.3f} more when their own videos are in training: that is the leak, with 95 % of the "
-        f"resampled differences between {least:.3f} and {most:.3f}.\n"
+        f"{gain.mean():.3f} more when their own videos (and some more frames) are in training: the leak, "
+        f"with 95 % of the resampled differences between {least:.3f} and {most:.3f}.\n"
     )
 
 
