@@ -10,6 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from polyp.config import PRESETS
+from polyp.report import PICTURE
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -67,12 +68,12 @@ def test_only_augment_imports_albumentations():
 
 
 def test_no_frame_is_committed():
-    """Pictures are only ever in notebooks, which show synthetic data."""
+    """Pictures are only in notebooks, which show synthetic data; but for one plot of numbers."""
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     pictures = re.findall(
         r"^.*\.(?:png|jpe?g|tiff?|bmp|gif|webp|npy|npz)$", files, re.MULTILINE | re.IGNORECASE
     )
-    assert pictures == []
+    assert pictures == [PICTURE.as_posix()]
 
 
 def test_ruff_is_content():
