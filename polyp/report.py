@@ -107,11 +107,12 @@ def sequence_table() -> pd.DataFrame:
 
 
 def _best() -> str:
-    results = {name: read_result(name) for name in result_names() if name == "random" or name[:5] == "fold_"}
+    names = [name for name in result_names() if name.startswith(("random", "fold_"))]
+    results = {name: read_result(name) for name in names}
     if not results:
         return ""
     rows = {name: _best_row(result) for name, result in results.items()}
-    folds = [row for name, row in rows.items() if name != "random"]
+    folds = [row for name, row in rows.items() if name.startswith("fold_")]
     table = list(rows.values())
     if len(folds) > 1:
         count = sum(row[1] for row in folds)
@@ -121,7 +122,7 @@ def _best() -> str:
     height, width = config["size"]
     text = (
         f"UNet++ on an ImageNet-pretrained EfficientNet-Lite0, {height} x {width}, "
-        f"{config['epochs']} epochs, seed {config['seed']}. Scores on the test frames at their "
+        f"{config['epochs']} epochs unless said, seed {config['seed']}. Scores on the test frames at their "
         "original size; the epoch is chosen on validation frames, the threshold is 0.5.\n\n"
     )
     text += _table(
@@ -135,6 +136,8 @@ def _best_row(result: dict) -> list:
     label = (
         f"by video, fold {config['fold']}" if config["split"] == "sequence" else "random, by frame (leaks)"
     )
+    if result["name"] == "random_long":
+        label += f", {config['epochs']} epochs"
     scores = [test[score] for score in ("dice_per_image", "iou_per_image", "dice_pooled")]
     flips = result["test_flips"]["dice_per_image"]
     return [label, test["images"], *scores, flips, f"{result['minutes']:.0f}"]
@@ -160,20 +163,25 @@ def _scratch() -> str:
     rows = []
     names = {"unet": "U-Net", "unetpp": "UNet++", "unetpp_ds": "UNet++ with deep supervision"}
     for network in NETWORKS:
-        cells = [names[network]]
+        cells = [names[network], _parameters(f"scratch_{network}_random")]
         for split in ("random", "sequence"):
             cells.append(_seeds(f"scratch_{network}_{split}"))
-        if any(cells[1:]):
+        if any(cells[2:]):
             rows.append(cells)
     if not rows:
         return ""
     config = next(read_result(name)["config"] for name in result_names() if name.startswith("scratch_"))
     height, width = config["size"]
     return (
-        f"From scratch, the same budget for each ({height} x {width}, {config['epochs']} epochs): "
-        "mean Dice, plus or minus one standard deviation over the seeds.\n\n"
-        + _table(["network", "random", "by video, fold 0"], rows)
+        f"From scratch, the same frames, epochs and learning rate for each ({height} x {width}, "
+        f"{config['epochs']} epochs): mean Dice on test frames, plus or minus one standard deviation over "
+        "the seeds.\n\n" + _table(["network", "parameters", "random", "by video, fold 0"], rows)
     )
+
+
+def _parameters(family: str) -> str:
+    counts = [read_result(n)["parameters"] for n in result_names() if n.rpartition("_")[0] == family]
+    return f"{counts[0] / 1e6:.2f} M" if counts else ""
 
 
 def _changes() -> str:
