@@ -62,8 +62,12 @@ CHANGES = {
 
 EXPERIMENTS: dict[str, dict[str, Any]] = {
     "random": {"preset": "transfer", "split": "random"},
-    "random_long": {"preset": "transfer", "split": "random", "epochs": 50},
     **{f"fold_{k}": {"preset": "transfer", "split": "sequence", "fold": k} for k in range(5)},
+    "long_random": {"preset": "transfer", "split": "random", "epochs": 50},
+    **{
+        f"long_fold_{k}": {"preset": "transfer", "split": "sequence", "fold": k, "epochs": 50}
+        for k in range(5)
+    },
     **{
         f"scratch_{name}_{split}_{seed}": SCRATCH | network | {"split": split, "seed": seed}
         for seed in range(3)

@@ -56,7 +56,7 @@ def _with_block(page: Path, block: str) -> str:
 
 def markdown() -> str:
     """All sections whose results are committed."""
-    return "\n".join(section for section in (_best(), _scratch(), _levels(), _changes()) if section)
+    return "\n".join(section for section in (_best(), _long(), _scratch(), _levels(), _changes()) if section)
 
 
 def card() -> str:
@@ -107,7 +107,7 @@ def sequence_table() -> pd.DataFrame:
 
 
 def _best() -> str:
-    names = [name for name in result_names() if name.startswith(("random", "fold_"))]
+    names = [name for name in result_names() if name == "random" or name.startswith("fold_")]
     results = {name: read_result(name) for name in names}
     if not results:
         return ""
@@ -122,7 +122,7 @@ def _best() -> str:
     height, width = config["size"]
     text = (
         f"UNet++ on an ImageNet-pretrained EfficientNet-Lite0, {height} x {width}, "
-        f"{config['epochs']} epochs unless said, seed {config['seed']}. Scores on the test frames at their "
+        f"{config['epochs']} epochs, seed {config['seed']}. Scores on the test frames at their "
         "original size; the epoch is chosen on validation frames, the threshold is 0.5.\n\n"
     )
     text += _table(
@@ -131,13 +131,29 @@ def _best() -> str:
     return text + (f"\n{_leak(frame_table())}" if "random" in results and folds else "")
 
 
+def _long() -> str:
+    """The longer runs, each beside the run that they repeat."""
+    rows = []
+    for name in result_names():
+        if name.startswith("long_"):
+            runs = [read_result(name.removeprefix("long_")), read_result(name)]
+            scores = [r[part]["dice_per_image"] for part in ("val", "test") for r in runs]
+            rows.append([_best_row(runs[1])[0], *scores, f"{runs[1]['minutes']:.0f}"])
+    if not rows:
+        return ""
+    few, many = (r["config"]["epochs"] for r in runs)
+    header = [f"{part}, {epochs} epochs" for part in ("validation", "test") for epochs in (few, many)]
+    return (
+        f"The same with {many} epochs instead of {few} (mean Dice; more epochs are a choice like any other, "
+        "so look at the validation frames first):\n\n" + _table(["split", *header, "minutes"], rows)
+    )
+
+
 def _best_row(result: dict) -> list:
     config, test = result["config"], result["test"]
     label = (
         f"by video, fold {config['fold']}" if config["split"] == "sequence" else "random, by frame (leaks)"
     )
-    if result["name"] == "random_long":
-        label += f", {config['epochs']} epochs"
     scores = [test[score] for score in ("dice_per_image", "iou_per_image", "dice_pooled")]
     flips = result["test_flips"]["dice_per_image"]
     return [label, test["images"], *scores, flips, f"{result['minutes']:.0f}"]
