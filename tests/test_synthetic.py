@@ -169,28 +169,28 @@ def test_dataset_on_disk(tmp_path):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_an_interrupted_call_leaves_nothing(tmp_path, monkeypatch, error):
-    real = synthetic._write
+    real = synthetic.dataset._write
 
     def fail_on_the_fourth(path, pixels):
         if path.name == "4.png":
             raise error("stop")
         real(path, pixels)
 
-    monkeypatch.setattr(synthetic, "_write", fail_on_the_fourth)
+    monkeypatch.setattr(synthetic.dataset, "_write", fail_on_the_fourth)
     with pytest.raises(error):
         write_dataset(tmp_path / "set", sequences=3, frames=2, height=48, width=64)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_dataset_that_is_there_first_is_kept(tmp_path, monkeypatch):
-    real = synthetic._write
+    real = synthetic.dataset._write
 
     def someone_is_faster(path, pixels):
         (tmp_path / "set").mkdir(exist_ok=True)
         (tmp_path / "set" / "theirs").touch()
         real(path, pixels)
 
-    monkeypatch.setattr(synthetic, "_write", someone_is_faster)
+    monkeypatch.setattr(synthetic.dataset, "_write", someone_is_faster)
     folder = write_dataset(tmp_path / "set", sequences=1, frames=1, height=48, width=64)
     assert [path.name for path in folder.iterdir()] == ["theirs"]
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
