@@ -41,6 +41,22 @@ def start_lab(port: int) -> subprocess.Popen:
     raise SystemExit("JupyterLab did not start")
 
 
+def numbered(browser: webdriver.Chrome) -> list[bool]:
+    """For each code cell, whether it has run: its prompt is a number, not a star or nothing."""
+    prompts = browser.find_elements(By.CSS_SELECTOR, ".jp-CodeCell .jp-InputPrompt")
+    return [prompt.text.strip("[]: ").isdigit() for prompt in prompts]
+
+
+def all_ran(browser: webdriver.Chrome) -> bool:
+    cells = numbered(browser)
+    return bool(cells) and all(cells)
+
+
+def errors_in(browser: webdriver.Chrome) -> list:
+    selector = ".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']"
+    return browser.find_elements(By.CSS_SELECTOR, selector)
+
+
 def run_all(port: int, screenshot: Path) -> tuple[int, int]:
     """Run all cells; how many code cells ran, and how many outputs are errors."""
     options = webdriver.ChromeOptions()
@@ -56,15 +72,11 @@ def run_all(port: int, screenshot: Path) -> tuple[int, int]:
         ).click()
         label = "//div[contains(@class,'lm-Menu-itemLabel') and text()='Run All Cells']"
         WebDriverWait(browser, 10).until(lambda b: b.find_element(By.XPATH, label)).click()
-        time.sleep(2)
-        WebDriverWait(browser, 110).until(lambda b: b.find_elements(By.XPATH, idle))
+        time.sleep(2)  # the numbers in the file make room for those of this run
+        # "Idle" is also what the kernel is before it begins, so wait for the cells themselves.
+        WebDriverWait(browser, 110).until(lambda b: all_ran(b) or errors_in(b))
         browser.save_screenshot(str(screenshot))
-        prompts = browser.find_elements(By.CSS_SELECTOR, ".jp-CodeCell .jp-InputPrompt")
-        ran = sum(prompt.text.strip("[]: ").isdigit() for prompt in prompts)
-        errors = browser.find_elements(
-            By.CSS_SELECTOR, ".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']"
-        )
-        return ran, len(errors)
+        return sum(numbered(browser)), len(errors_in(browser))
 
 
 if __name__ == "__main__":
