@@ -137,6 +137,11 @@ def result_names() -> list[str]:
     return [name for name in EXPERIMENTS if (files("polyp") / "results" / f"{name}.json").is_file()]
 
 
+def read_seeds(family: str) -> list[dict[str, Any]]:
+    """The committed results of the runs `<family>_<seed>`, in the order of their seeds; may be none."""
+    return [read_result(name) for name in result_names() if name.rpartition("_")[0] == family]
+
+
 def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[str, Any]:
     """All that the course tells of a finished run, as plain JSON values.
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from polyp import plots
 from polyp.errors import DataError
-from polyp.experiments import CHANGES, NETWORKS, read_result, result_names
+from polyp.experiments import CHANGES, NETWORKS, read_result, read_seeds, result_names
 from polyp.files import project_root, write_atomic
 from polyp.metrics import bootstrap_mean
 from polyp.split import packaged_split
@@ -196,8 +196,8 @@ def _scratch() -> str:
 
 
 def _parameters(family: str) -> str:
-    counts = [read_result(n)["parameters"] for n in result_names() if n.rpartition("_")[0] == family]
-    return f"{counts[0] / 1e6:.2f} M" if counts else ""
+    runs = read_seeds(family)
+    return f"{runs[0]['parameters'] / 1e6:.2f} M" if runs else ""
 
 
 def _changes() -> str:
@@ -231,8 +231,7 @@ def _levels() -> str:
 
 
 def _seeds(family: str, part: str = "test") -> str:
-    names = [name for name in result_names() if name.rpartition("_")[0] == family]
-    scores = [read_result(name)[part]["dice_per_image"] for name in names]
+    scores = [run[part]["dice_per_image"] for run in read_seeds(family)]
     if len(scores) < 2:
         return "".join(f"{score:.3f} (one seed)" for score in scores)
     return f"{mean(scores):.3f} ± {stdev(scores):.3f} ({len(scores)} seeds)"
