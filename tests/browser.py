@@ -72,8 +72,9 @@ def run_all(port: int, screenshot: Path) -> tuple[int, int]:
         ).click()
         label = "//div[contains(@class,'lm-Menu-itemLabel') and text()='Run All Cells']"
         WebDriverWait(browser, 10).until(lambda b: b.find_element(By.XPATH, label)).click()
-        time.sleep(2)  # the numbers in the file make room for those of this run
-        # "Idle" is also what the kernel is before it begins, so wait for the cells themselves.
+        # "Idle" is also what the kernel is before it begins, so wait for the cells themselves: first for
+        # the numbers that stand in the file to go, then for those of this run.
+        WebDriverWait(browser, 30, poll_frequency=0.05).until(lambda b: not all_ran(b))
         WebDriverWait(browser, 110).until(lambda b: all_ran(b) or errors_in(b))
         browser.save_screenshot(str(screenshot))
         return sum(numbered(browser)), len(errors_in(browser))
