@@ -16,7 +16,7 @@ def check_peak_step(peak_step: int) -> Verdict:
     if peak_step is None:
         return not_yet("put the number of the step into peak_step.")
     if peak_step == 60:
-        return not_yet("60 is the first step of the fall: the 60 steps of the rise are numbered 0 to 59.")
+        return not_yet("60 is as high, but not the first: the 60 steps of the rise are numbered 0 to 59.")
     if peak_step != 59:
         return not_yet(f"{peak_step}; 30 % of 200 steps is 60, and the first step has number 0.")
     return correct("the rise takes the steps 0 to 59.")
@@ -49,7 +49,7 @@ def check_train_step(train_step) -> Verdict:
             f"the first step is right, the third loss is {losses[1][2]:.4f}, expected {losses[0][2]:.4f}; "
             "are the gradients of the step before forgotten?"
         )
-    return correct("your three steps lead to the same weights as ours.")
+    return correct("your three steps give the same losses as ours.")
 
 
 def _train_step(model, optimizer, image, target) -> float:
