@@ -27,7 +27,7 @@ def check_count_weights(count_weights) -> Verdict:
                 hint = "; the middle filters see one channel each, so they have kernel * kernel weights"
             case = f"count_weights({before}, {after}, {expansion}, {kernel})"
             return not_yet(f"{case} is {got}, expected {expected}{hint}.")
-    return correct("most weights sit in the 1 x 1 convolutions; an ordinary filter would cost many times more.")
+    return correct("most weights sit in the 1 x 1 convolutions; an ordinary filter would cost far more.")
 
 
 @checker
