@@ -7,9 +7,12 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
+import nbformat
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -25,10 +28,19 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_lab(port: int) -> subprocess.Popen:
+def without_numbers(folder: str) -> None:
+    """Put a copy of the notebook into a folder, as if it had never run: every number is then this run's."""
+    notebook = nbformat.read(ROOT / "notebooks" / NOTEBOOK, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.execution_count, cell.outputs = None, []
+    nbformat.write(notebook, Path(folder) / NOTEBOOK)
+
+
+def start_lab(port: int, folder: str) -> subprocess.Popen:
     flags = [f"--port={port}", "--no-browser", "--IdentityProvider.token=", "--allow-root"]
     server = subprocess.Popen(
-        [sys.executable, "-m", "jupyter", "lab", *flags, f"--ServerApp.root_dir={ROOT / 'notebooks'}"],
+        [sys.executable, "-m", "jupyter", "lab", *flags, f"--ServerApp.root_dir={folder}"],
         stderr=subprocess.DEVNULL,
     )
     for _ in range(120):
@@ -47,18 +59,27 @@ def numbered(browser: webdriver.Chrome) -> list[bool]:
     return [prompt.text.strip("[]: ").isdigit() for prompt in prompts]
 
 
-def all_ran(browser: webdriver.Chrome) -> bool:
-    cells = numbered(browser)
-    return bool(cells) and all(cells)
-
-
 def errors_in(browser: webdriver.Chrome) -> list:
     selector = ".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']"
     return browser.find_elements(By.CSS_SELECTOR, selector)
 
 
-def run_all(port: int, screenshot: Path) -> tuple[int, int]:
-    """Run all cells; how many code cells ran, and how many outputs are errors."""
+def press_run_all(browser: webdriver.Chrome) -> None:
+    menu = "//div[contains(@class,'lm-MenuBar-itemLabel') and text()='Run']"
+    browser.find_element(By.XPATH, menu).click()
+    label = "//div[contains(@class,'lm-Menu-itemLabel') and text()='Run All Cells']"
+    WebDriverWait(browser, 10).until(lambda b: b.find_element(By.XPATH, label)).click()
+
+
+def happens(browser: webdriver.Chrome, seconds: float, what: Callable) -> bool:
+    try:
+        return bool(WebDriverWait(browser, seconds).until(what))
+    except TimeoutException:
+        return False
+
+
+def run_all(port: int, screenshot: Path) -> tuple[int, int, int]:
+    """Run all cells; how many code cells ran, how many there are, and how many outputs are errors."""
     options = webdriver.ChromeOptions()
     for flag in [*CHROMIUM, "window-size=1400,1000", f"user-data-dir={tempfile.mkdtemp()}"]:
         options.add_argument(f"--{flag}")
@@ -67,25 +88,24 @@ def run_all(port: int, screenshot: Path) -> tuple[int, int]:
         WebDriverWait(browser, 60).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".jp-CodeCell"))
         idle = "//*[contains(@class, 'jp-NotebookPanel')]//*[@data-status='idle']"
         WebDriverWait(browser, 60).until(lambda b: b.find_elements(By.XPATH, idle))
-        browser.find_element(
-            By.XPATH, "//div[contains(@class,'lm-MenuBar-itemLabel') and text()='Run']"
-        ).click()
-        label = "//div[contains(@class,'lm-Menu-itemLabel') and text()='Run All Cells']"
-        WebDriverWait(browser, 10).until(lambda b: b.find_element(By.XPATH, label)).click()
-        # "Idle" is also what the kernel is before it begins, so wait for the cells themselves: first for
-        # the numbers that stand in the file to go, then for those of this run.
-        WebDriverWait(browser, 30, poll_frequency=0.05).until(lambda b: not all_ran(b))
-        WebDriverWait(browser, 110).until(lambda b: all_ran(b) or errors_in(b))
+        for _ in range(3):  # JupyterLab drops the request if it has only just met the kernel: press again
+            press_run_all(browser)
+            if happens(browser, 15, lambda b: any(numbered(b)) or errors_in(b)):
+                break
+        happens(browser, 60, lambda b: all(numbered(b)) or errors_in(b))
         browser.save_screenshot(str(screenshot))
-        return sum(numbered(browser)), len(errors_in(browser))
+        cells = numbered(browser)
+        return sum(cells), len(cells), len(errors_in(browser))
 
 
 if __name__ == "__main__":
-    port = free_port()
-    server = start_lab(port)
-    try:
-        ran, errors = run_all(port, Path(tempfile.gettempdir()) / "notebook_00.png")
-    finally:
-        server.terminate()
-    print(f"{ran} cells ran, {errors} errors")
-    sys.exit(0 if ran and not errors else 1)
+    with tempfile.TemporaryDirectory() as folder:
+        without_numbers(folder)
+        port = free_port()
+        server = start_lab(port, folder)
+        try:
+            ran, cells, errors = run_all(port, Path(tempfile.gettempdir()) / "notebook_00.png")
+        finally:
+            server.terminate()
+    print(f"{ran} of {cells} cells ran, {errors} errors")
+    sys.exit(0 if ran == cells > 0 and not errors else 1)
