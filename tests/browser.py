@@ -60,8 +60,8 @@ def numbered(browser: webdriver.Chrome) -> list[bool]:
 
 
 def errors_in(browser: webdriver.Chrome) -> list:
-    selector = ".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']"
-    return browser.find_elements(By.CSS_SELECTOR, selector)
+    """Outputs that are tracebacks or went to stderr: JupyterLab marks both alike."""
+    return browser.find_elements(By.CSS_SELECTOR, "[data-mime-type='application/vnd.jupyter.stderr']")
 
 
 def press_run_all(browser: webdriver.Chrome) -> None:
