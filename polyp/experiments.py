@@ -30,6 +30,7 @@ from polyp.metrics import Counts, count_pixels, dice_score, summarise
 from polyp.network import SegmentationNetwork
 from polyp.predict import predict_probs
 from polyp.runs import RunFolder
+from polyp.survey import SPECK
 from polyp.train import fit
 from polyp.validate import validate
 
@@ -231,13 +232,24 @@ def contrast(image: np.ndarray, target: np.ndarray) -> float | None:
 
 
 def regions(preds: np.ndarray, target: np.ndarray) -> dict[str, int]:
-    """Polyps instead of pixels: the mask's 8-connected regions, how many of them are `found` (at least half
-    of their pixels predicted), and how many predicted regions touch no polyp (`false_regions`)."""
-    polyps, labels = cv2.connectedComponents(target.astype(np.uint8), connectivity=8)
-    found = sum(preds[labels == k].mean() >= 0.5 for k in range(1, polyps))
-    count, labels = cv2.connectedComponents(preds.astype(np.uint8), connectivity=8)
-    touching = np.setdiff1d(np.unique(labels[target]), [0])
-    return {"polyps": polyps - 1, "found": int(found), "false_regions": count - 1 - len(touching)}
+    """Polyps instead of pixels, for two (H, W) bool masks; specks are left out on both sides.
+
+    Returns:
+        polyps: the 8-connected regions of `target`; found: how many of them have at least half of their
+        pixels in `preds`; false_regions: the regions of `preds` that touch no pixel of `target`.
+    """
+    polyps, marked = _connected(target), _connected(preds)
+    return {
+        "polyps": len(polyps),
+        "found": sum(bool(preds[polyp].mean() >= 0.5) for polyp in polyps),
+        "false_regions": sum(not target[region].any() for region in marked),
+    }
+
+
+def _connected(mask: np.ndarray) -> list[np.ndarray]:
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    found = (labels == k for k in range(1, count))
+    return [region for region in found if region.sum() >= SPECK]
 
 
 def _calibration(probs: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -98,16 +98,31 @@ def test_frame_scores_agree_with_scikit_learn(tiny):
 
 
 def test_regions():
-    target = np.zeros((20, 20), bool)
-    target[2:6, 2:6] = target[10:14, 2:6] = True
-    preds = np.zeros((20, 20), bool)
-    preds[2:6, 2:4] = True  # exactly half of the first
-    preds[10, 2:6] = True  # a quarter of the second, and touching it
-    preds[17:19, 17:19] = True  # elsewhere
+    target = np.zeros((40, 40), bool)
+    target[2:8, 2:8] = target[20:26, 2:8] = True
+    preds = np.zeros((40, 40), bool)
+    preds[2:8, 2:5] = True  # exactly half of the first
+    preds[20:22, 2:8] = True  # a third of the second, and touching it
+    preds[30:34, 30:34] = True  # elsewhere
     assert experiments.regions(preds, target) == {"polyps": 2, "found": 1, "false_regions": 1}
-    nothing = np.zeros((20, 20), bool)
+    nothing = np.zeros((40, 40), bool)
     assert experiments.regions(nothing, target) == {"polyps": 2, "found": 0, "false_regions": 0}
     assert experiments.regions(preds, nothing) == {"polyps": 0, "found": 0, "false_regions": 3}
+
+
+def test_specks_are_neither_polyps_nor_false_regions():
+    target = np.zeros((40, 40), bool)
+    target[2:8, 2:8] = True
+    target[30, 2:11] = True  # 9 pixels
+    preds = np.zeros((40, 40), bool)
+    preds[2:8, 2:8] = True
+    preds[20, 20:29] = True  # 9 pixels
+    assert experiments.regions(preds, target) == {"polyps": 1, "found": 1, "false_regions": 0}
+    target[31, 2] = preds[21, 20] = True  # a tenth pixel each
+    assert experiments.regions(preds, target) == {"polyps": 2, "found": 1, "false_regions": 1}
+    preds[30, 2:11] = True  # a mark that touches a speck is no false region
+    target[31, 2] = False
+    assert experiments.regions(preds, target) == {"polyps": 1, "found": 1, "false_regions": 1}
 
 
 def test_contrast():
