@@ -1,11 +1,14 @@
 """Notebooks as parameterised runs."""
 
+import ast
+
 import nbformat
 import pandas as pd
 import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
+from polyp.config import setting_fields
 from polyp.runs import RunFolder
 from polyp.synthetic import write_dataset
 from tests.test_notebooks import ROOT, each_notebook, tags
@@ -55,6 +58,23 @@ def test_it_runs_with_other_parameters(path, other_folder, tmp_path):
     injected = next(cell for cell in cells if "injected-parameters" in tags(cell))
     assert all(f"{name} = " in injected.source for name in parameters)
     assert all(cell.execution_count for cell in cells if cell.cell_type == "code" and cell.source)
+
+
+@each_notebook
+def test_every_parameter_is_used(path):
+    cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    place = next(k for k, cell in enumerate(cells) if "parameters" in tags(cell))
+    given = {node.id for node in names(cells[place].source) if isinstance(node.ctx, ast.Store)}
+    rest = "\n".join(cell.source for cell in cells[place + 1 :])
+    used = {node.id for node in names(rest) if isinstance(node.ctx, ast.Load)}
+    if "configure_notebook" in used:  # reads the settings by name, see test_training_takes_other_parameters
+        used |= {"preset", *setting_fields()}
+    assert given
+    assert not given - used
+
+
+def names(source):
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
 
 
 def test_training_takes_other_parameters(frames_folder, tmp_path):
