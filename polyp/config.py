@@ -82,6 +82,9 @@ class TrainConfig:
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("lr", "clip_norm"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "more than 0")
+        if self.encoder_lr != TrainConfig.encoder_lr:  # nobody would notice that it has no effect
+            needed = "no other than the default without a pretrained encoder (preset transfer has one)"
+            _require(self.pretrained and self.model.encoder != "conv", "encoder_lr", self.encoder_lr, needed)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON."""

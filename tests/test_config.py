@@ -48,6 +48,8 @@ def test_none_keeps_the_preset():
         ({"widths": [0, 8]}, "positive"),
         ({"epochs": 0}, "expected 1 or more"),
         ({"fold": -1}, "expected 0 or more"),
+        ({"encoder_lr": 0.0}, "encoder_lr is 0.0; expected .* pretrained encoder"),
+        ({"preset": "transfer", "pretrained": False, "encoder_lr": 1.0}, "pretrained encoder"),
         ({"lr": float("nan")}, "expected more than 0"),
     ],
 )
