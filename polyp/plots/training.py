@@ -33,6 +33,7 @@ def curves(log: pd.DataFrame) -> Figure:
     right.set_ylim(0, 1)
     for axes in (left, right):
         axes.set_xlabel("epoch")
+        axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     return figure
@@ -48,12 +49,12 @@ def line(values: list[float], xlabel: str, ylabel: str, title: str) -> Figure:
     return figure
 
 
-def two_lines(series: dict[str, list[float]], xlabel: str, ylabel: str, title: str) -> Figure:
-    """Two curves by name: the first dashed orange, the second solid blue."""
+def two_lines(table: pd.DataFrame, xlabel: str, ylabel: str, title: str) -> Figure:
+    """Two columns against the index: the first dashed orange, the second solid blue."""
     figure = Figure(figsize=(6, 2.8), layout="constrained")
     axes = figure.subplots()
-    for (name, values), colour, style in zip(series.items(), (ORANGE, BLUE), ("--", "-"), strict=True):
-        axes.plot(range(1, len(values) + 1), values, style, color=colour, label=name, linewidth=2)
+    for name, colour, style in zip(table, (ORANGE, BLUE), ("--", "-"), strict=True):
+        axes.plot(table.index, table[name], style, color=colour, label=name, linewidth=2)
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
