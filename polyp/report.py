@@ -133,14 +133,19 @@ def _best() -> str:
 
 def _long() -> str:
     """The longer runs, each beside the run that they repeat."""
-    rows = []
+    rows, folds = [], []
     for name in result_names():
         if name.startswith("long_"):
             runs = [read_result(name.removeprefix("long_")), read_result(name)]
             scores = [r[part]["dice_per_image"] for part in ("val", "test") for r in runs]
             rows.append([_best_row(runs[1])[0], *scores, f"{runs[1]['minutes']:.0f}"])
+            if runs[1]["config"]["split"] == "sequence":
+                folds.append(scores)
     if not rows:
         return ""
+    if len(folds) > 1:
+        means = [mean(column) for column in zip(*folds, strict=True)]
+        rows.append([f"**by video, mean of {len(folds)} folds**", *means, ""])
     few, many = (r["config"]["epochs"] for r in runs)
     header = [f"{part}, {epochs} epochs" for part in ("validation", "test") for epochs in (few, many)]
     return (
