@@ -153,9 +153,9 @@ def describe(prediction: Prediction) -> dict:
 def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The picture with the mask's outline, uint8 RGB (H, W, 3); blue with a white rim, to be seen on red."""
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    width = max(1, round(min(mask.shape) / 200))
+    width = max(2, round(min(mask.shape) / 150))
     drawn = np.ascontiguousarray(image.copy())
-    cv2.drawContours(drawn, contours, -1, (255, 255, 255), 3 * width)
+    cv2.drawContours(drawn, contours, -1, (255, 255, 255), width + 2 * max(1, width // 3))
     cv2.drawContours(drawn, contours, -1, OVERLAY_COLOUR, width)
     return drawn
 
