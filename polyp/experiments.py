@@ -69,6 +69,8 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
         f"long_fold_{k}": {"preset": "transfer", "split": "sequence", "fold": k, "epochs": 50}
         for k in range(5)
     },
+    "cpu_random": {"preset": "cpu", "split": "random"},
+    "cpu_fold_0": {"preset": "cpu", "split": "sequence"},
     **{
         f"scratch_{name}_{split}_{seed}": SCRATCH | network | {"split": split, "seed": seed}
         for seed in range(3)

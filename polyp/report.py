@@ -56,7 +56,8 @@ def _with_block(page: Path, block: str) -> str:
 
 def markdown() -> str:
     """All sections whose results are committed."""
-    return "\n".join(section for section in (_best(), _long(), _scratch(), _levels(), _changes()) if section)
+    sections = (_best(), _long(), _cpu(), _scratch(), _levels(), _changes())
+    return "\n".join(section for section in sections if section)
 
 
 def card() -> str:
@@ -157,6 +158,20 @@ def _long() -> str:
         + f"\nOf {len(gains)} longer runs {val} score higher on validation and {test} on test. A best epoch "
         "that is picked among more epochs looks better on the frames that picked it, also where nothing has "
         "been gained.\n"
+    )
+
+
+def _cpu() -> str:
+    results = [read_result(name) for name in result_names() if name.startswith("cpu_")]
+    if not results:
+        return ""
+    config = results[0]["config"]
+    height, width = config["size"]
+    rows = [_best_row(result) for result in results]
+    runs = "; ".join(f"{label}, Dice {dice:.3f} in {minutes} minutes" for label, _, dice, *_, minutes in rows)
+    return (
+        f"Without a pretrained encoder: preset `cpu`, a UNet++ from scratch ({height} x {width}, "
+        f"{config['epochs']} epochs). {runs[0].upper()}{runs[1:]}.\n"
     )
 
 
