@@ -167,7 +167,7 @@ def _cpu() -> str:
     config = results[0]["config"]
     height, width = config["size"]
     rows = [_best_row(result) for result in results]
-    runs = "; ".join(f"{label}, Dice {dice:.3f} in {minutes} minutes" for label, _, dice, *_, minutes in rows)
+    runs = "; ".join(f"{label}: Dice {dice:.3f} in {minutes} minutes" for label, _, dice, *_, minutes in rows)
     return (
         f"Without a pretrained encoder: preset `cpu`, a UNet++ from scratch ({height} x {width}, "
         f"{config['epochs']} epochs). {runs[0].upper()}{runs[1:]}.\n"
