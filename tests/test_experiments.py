@@ -120,7 +120,7 @@ def test_specks_are_neither_polyps_nor_false_regions():
     assert experiments.regions(preds, target) == {"polyps": 1, "found": 1, "false_regions": 0}
     target[31, 2] = preds[21, 20] = True  # a tenth pixel each
     assert experiments.regions(preds, target) == {"polyps": 2, "found": 1, "false_regions": 1}
-    preds[30, 2:11] = True  # a mark that touches a speck is no false region
+    preds[30:32, 2:11] = True  # a mark that touches a speck is no false region
     target[31, 2] = False
     assert experiments.regions(preds, target) == {"polyps": 1, "found": 1, "false_regions": 1}
 
