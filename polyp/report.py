@@ -116,9 +116,8 @@ def _best() -> str:
     folds = [row for name, row in rows.items() if name.startswith("fold_")]
     table = list(rows.values())
     if len(folds) > 1:
-        count = sum(row[1] for row in folds)
-        means = [mean(column) for column in zip(*(row[2:-1] for row in folds), strict=True)]
-        table.append([f"**by video, mean of {len(folds)} folds**", count, *means, ""])
+        label, *means = _fold_means([row[2:-1] for row in folds])
+        table.append([label, sum(row[1] for row in folds), *means, ""])
     config = next(iter(results.values()))["config"]
     height, width = config["size"]
     text = (
@@ -146,8 +145,7 @@ def _long() -> str:
     if not rows:
         return ""
     if len(folds) > 1:
-        means = [mean(column) for column in zip(*folds, strict=True)]
-        rows.append([f"**by video, mean of {len(folds)} folds**", *means, ""])
+        rows.append([*_fold_means(folds), ""])
     few, many = (r["config"]["epochs"] for r in runs)
     val, test = map(sum, zip(*gains, strict=True))
     header = [f"{part}, {epochs} epochs" for part in ("validation", "test") for epochs in (few, many)]
@@ -172,6 +170,11 @@ def _cpu() -> str:
         f"Without a pretrained encoder: preset `cpu`, a UNet++ from scratch ({height} x {width}, "
         f"{config['epochs']} epochs). {runs[0].upper()}{runs[1:]}.\n"
     )
+
+
+def _fold_means(scores: list[list[float]]) -> list:
+    means = [mean(column) for column in zip(*scores, strict=True)]
+    return [f"**by video, mean of {len(scores)} folds**", *means]
 
 
 def _best_row(result: dict) -> list:
