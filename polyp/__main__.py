@@ -225,7 +225,8 @@ def run_train(args) -> int:
 
     run = fit(config, path, data_path=args.data_path, resume=bool(args.resume))
     metrics = run.metrics()
-    print(f"best epoch {metrics['epoch']}; test, {_scores_line(metrics['test'])}")
+    which = "last" if config.refit else "best"
+    print(f"{which} epoch {metrics['epoch']}; test, {_scores_line(metrics['test'])}")
     print(f"run folder: {run.path}")
     return 0
 

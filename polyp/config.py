@@ -55,6 +55,7 @@ class TrainConfig:
     data: str = setting("synthetic", "synthetic, cvc-clinicdb, kvasir-seg, or a folder of pairs")
     split: Literal["sequence", "random"] = setting("sequence", "by video (honest) or by frame (leaks)")
     train_sequences: int = setting(0, "train on so many videos only, drawn by the seed; 0 is all")
+    refit: bool = setting(False, "train on the validation frames too, and keep the last epoch")
     fold: int = setting(0, "which fold is the test set, 0 to 4; a random split has only fold 0")
     size: tuple[int, int] = setting((128, 128), "height and width that the network sees")
     augment: Literal["none", "flips", "standard"] = setting("standard", "augmentation of training frames")
@@ -82,6 +83,9 @@ class TrainConfig:
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("lr", "clip_norm"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "more than 0")
+        if self.refit:
+            needed = "0 with refit, which leaves no frames to judge an epoch by"
+            _require(self.patience == 0, "patience", self.patience, needed)
         if self.encoder_lr != TrainConfig.encoder_lr:  # nobody would notice that it has no effect
             needed = "no other than the default without a pretrained encoder (preset transfer has one)"
             _require(self.pretrained and self.model.encoder != "conv", "encoder_lr", self.encoder_lr, needed)
@@ -168,7 +172,7 @@ def configure_notebook(
         others: parameters of the notebook that are no settings of the run.
 
     Raises:
-        UsageError: as `configure`.
+        UsageError: as `configure`; also `refit`, since notebooks look at validation frames.
     """
     before, others = set(before), list(others)
     given = {name: namespace[name] for name in namespace if name not in before and not name.startswith("_")}
@@ -179,7 +183,10 @@ def configure_notebook(
     for name in given:
         if name not in known:
             raise UsageError(f"unknown parameter {name!r}; {did_you_mean(name, known)}")
-    return configure(**{name: value for name, value in given.items() if name not in others})
+    config = configure(**{name: value for name, value in given.items() if name not in others})
+    needed = "False, since this notebook looks at validation frames (`polyp train --refit` does without)"
+    _require(not config.refit, "refit", config.refit, needed)
+    return config
 
 
 def changed(config: TrainConfig, **settings: Any) -> TrainConfig:

@@ -190,7 +190,7 @@ class Data(NamedTuple):
     about: dict[str, str | int]  # name, frames, content (a digest)
     split: pd.DataFrame  # columns frame, part
     train: PolypDataset
-    val: PolypDataset
+    val: PolypDataset | None  # none with `refit`
     test: PolypDataset
 
 
@@ -198,7 +198,7 @@ def open_data(config: TrainConfig, path: str | Path | None = None) -> Data:
     """Find, decode and split the data that `config` names.
 
     Args:
-        config: its data, split, fold, size, augment and seed count here.
+        config: its data, split, fold, refit, size, augment and seed count here.
         path: where the data lies, if not in `$POLYP_DATA` or `data/`.
 
     Returns:
@@ -210,7 +210,7 @@ def open_data(config: TrainConfig, path: str | Path | None = None) -> Data:
             smaller than one batch, or a part without frames.
     """
     cache, table = _open_cache(config, path)
-    parts = parts_of(table, config.fold)
+    parts = _parts(table, config)
     if config.train_sequences:
         parts["train"] = _some_sequences(table, parts["train"], config.train_sequences, config.seed)
     if config.batch_size > len(parts["train"]):
@@ -219,11 +219,17 @@ def open_data(config: TrainConfig, path: str | Path | None = None) -> Data:
             "choose a smaller batch"
         )
     train = PolypDataset(cache, parts["train"], config.augment, config.seed)
-    val = PolypDataset(cache, parts["val"])
+    val = None if config.refit else PolypDataset(cache, parts["val"])
     test = PolypDataset(cache, parts["test"], full_size_masks=True)
     about = {"name": config.data, "frames": len(cache.table), "content": cache.key}
     rows = [(frame, part) for part in PARTS for frame in parts[part]]
     return Data(about, pd.DataFrame(rows, columns=["frame", "part"]), train, val, test)
+
+
+def _parts(table: pd.DataFrame, config: TrainConfig) -> dict[str, list[str]]:
+    """The frames of each part of the run that `config` describes."""
+    parts = parts_of(table, config.fold)
+    return parts | {"train": parts["train"] + parts["val"], "val": []} if config.refit else parts
 
 
 def _some_sequences(table: pd.DataFrame, frames: list[str], count: int, seed: int) -> list[str]:
@@ -240,9 +246,15 @@ def _some_sequences(table: pd.DataFrame, frames: list[str], count: int, seed: in
 
 
 def open_part(config: TrainConfig, part: str, path: str | Path | None = None) -> PolypDataset:
-    """The frames of one part (train, val, test) or `all`, to be scored: not augmented, masks full size."""
+    """The frames of one part (train, val, test) or `all`, to be scored: not augmented, masks full size.
+
+    Raises:
+        UsageError: the validation frames of a run that has learnt from them (`refit`).
+    """
+    if config.refit and part == "val":
+        raise UsageError("this run trained on its validation frames too (refit); score it on test")
     cache, table = _open_cache(config, path, split=part != "all")
-    frames = None if table is None else parts_of(table, config.fold)[part]
+    frames = None if table is None else _parts(table, config)[part]
     return PolypDataset(cache, frames, full_size_masks=True)
 
 

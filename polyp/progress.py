@@ -53,11 +53,10 @@ class Progress:
         """Say an epoch's row of the log."""
         self.epoch += 1
         dice = "undefined" if row["val_dice"] is None else f"{row['val_dice']:.3f}"
-        self.say(
-            f"epoch {row['epoch']:>3}/{self.epochs}  loss {row['loss']:.3f}  IoU {row['iou'] or 0:.3f}  |  "
-            f"val loss {row['val_loss']:.3f}  Dice {dice}{'*' if is_best else ' '}  |  "
-            f"{row['seconds']:.1f} s"
-        )
+        parts = [f"epoch {row['epoch']:>3}/{self.epochs}  loss {row['loss']:.3f}  IoU {row['iou'] or 0:.3f}"]
+        if row["val_loss"] is not None:
+            parts.append(f"val loss {row['val_loss']:.3f}  Dice {dice}{'*' if is_best else ' '}")
+        self.say("  |  ".join([*parts, f"{row['seconds']:.1f} s"]))
 
     def say(self, line: str) -> None:
         """Print a line above the bar, at once."""

@@ -99,15 +99,15 @@ class RunFolder:
         write_atomic(self.path / "split.csv", data.split.to_csv(index=False))
 
     def write_epoch(
-        self, history: list[dict], model: SegmentationNetwork, val: PolypDataset, precision: str
+        self, history: list[dict], model: SegmentationNetwork, dataset: PolypDataset, precision: str
     ) -> None:
-        """Write the log, the curves, and what the model now makes of some validation frames."""
+        """Write the log, the curves, and what the model now makes of some of the dataset's frames."""
         write_atomic(self.path / "log.csv", pd.DataFrame(history).to_csv(index=False))
         write_atomic(self.path / "curves.png", plots.to_png(plots.curves(pd.DataFrame(history))))
-        frames = sorted({round(i * (len(val) - 1) / (SAMPLES - 1)) for i in range(SAMPLES)})
-        images, masks = (torch.stack(column) for column in zip(*(val[i] for i in frames), strict=True))
+        frames = sorted({round(i * (len(dataset) - 1) / (SAMPLES - 1)) for i in range(SAMPLES)})
+        images, masks = (torch.stack(column) for column in zip(*(dataset[i] for i in frames), strict=True))
         preds = _predict(model, images, precision)
-        figure = plots.comparison(images, masks, preds, [val.frames[i] for i in frames])
+        figure = plots.comparison(images, masks, preds, [dataset.frames[i] for i in frames])
         write_atomic(self.path / "samples" / f"epoch_{len(history):03}.png", plots.to_png(figure))
         self._write_tensorboard(history)
 
@@ -123,11 +123,11 @@ class RunFolder:
                 self._tensorboard.add_scalar(name, value, len(history))
         self._tensorboard.flush()
 
-    def write_results(self, epoch: int, val: Validation, test: Validation, about: dict) -> None:
+    def write_results(self, epoch: int, val: Validation | None, test: Validation, about: dict) -> None:
         """Write `test.csv`, a row a test frame, and `metrics.json`: best epoch, its scores, the data."""
         write_atomic(self.path / "test.csv", test.table.to_csv(index=False))
         parts = {
-            name: checkpoint.without_nan({"loss": part.loss, **part.scores})
+            name: part and checkpoint.without_nan({"loss": part.loss, **part.scores})
             for name, part in (("val", val), ("test", test))
         }
         write_atomic(self.metrics_file, _json({"epoch": epoch, "data": about, **parts}))
@@ -138,7 +138,7 @@ def compare_runs(paths: Iterable[str | Path]) -> pd.DataFrame:
 
     Returns:
         a row a run: its name, the settings in which the runs differ, epoch (the best), val_dice and
-        test_dice (means over the frames).
+        test_dice (means over the frames; no val_dice for a run with `refit`).
 
     Raises:
         DataError: a folder holds no run, or one that has not ended.
@@ -155,7 +155,7 @@ def compare_runs(paths: Iterable[str | Path]) -> pd.DataFrame:
             | config
             | {
                 "epoch": metrics["epoch"],
-                "val_dice": metrics["val"]["dice_per_image"],
+                "val_dice": metrics["val"] and metrics["val"]["dice_per_image"],
                 "test_dice": metrics["test"]["dice_per_image"],
             }
         )

@@ -159,6 +159,8 @@ def fit(
 ) -> RunFolder:
     """Train as `config` says, into a run folder, and score the best epoch on the test frames.
 
+    With `refit`, there are no validation frames to name a best epoch, and the last one counts.
+
     After each epoch: `log.csv`, `curves.png`, `samples/`, `last.safetensors` (to go on from) and, when the
     validation Dice is the best so far, `best.safetensors`. At the end: `metrics.json` and `test.csv`.
 
@@ -188,7 +190,7 @@ def fit(
             while len(history) < config.epochs and not _out_of_patience(history, config.patience):
                 epoch, start = len(history), time.perf_counter()
                 trained = train_one_epoch(model, data.train, optimizer, loss, config, epoch, bar.update)
-                validation = validate(
+                validation = data.val and validate(
                     model, data.val, loss, precision=config.precision, workers=config.workers
                 )
                 rate = optimizer.param_groups[-1]["lr"]
@@ -242,15 +244,18 @@ def _restore(
     return metadata["history"]
 
 
-def _row(epoch: int, rate: float, trained: EpochResult, validation: Validation, seconds: float) -> dict:
+def _row(
+    epoch: int, rate: float, trained: EpochResult, validation: Validation | None, seconds: float
+) -> dict:
+    scores = validation.scores if validation else {}
     row = {
         "epoch": epoch + 1,
         "lr": rate,
         "loss": trained.loss,
         "iou": trained.iou,
-        "val_loss": validation.loss,
-        "val_iou": validation.scores["iou_per_image"],
-        "val_dice": validation.scores["dice_per_image"],
+        "val_loss": validation.loss if validation else None,
+        "val_iou": scores.get("iou_per_image"),
+        "val_dice": scores.get("dice_per_image"),
         "seconds": round(seconds, 1),
     }
     return checkpoint.without_nan(row)
@@ -267,13 +272,15 @@ def _save_epoch(
     metadata = checkpoint.describe(config, history[-1], data.about)
     if best_epoch(history) == len(history) - 1:
         checkpoint.save_checkpoint(folder.best, model, metadata)
-    folder.write_epoch(history, model, data.val, config.precision)
+    folder.write_epoch(history, model, data.val or data.train, config.precision)
     # `last` is written last: a run that is killed before it does the whole epoch again.
     checkpoint.save_checkpoint(folder.last, model, metadata | {"history": history}, optimizer)
 
 
 def best_epoch(history: list[dict]) -> int:
-    """The index of the epoch with the highest validation Dice, the earliest of equals."""
+    """The index of the epoch with the highest validation Dice, the earliest of equals; else the last."""
+    if all(row["val_dice"] is None for row in history):
+        return len(history) - 1
     dice = [-1.0 if row["val_dice"] is None else row["val_dice"] for row in history]
     return dice.index(max(dice))
 
@@ -287,5 +294,5 @@ def finish(folder: RunFolder, config: TrainConfig, data: Data, device: torch.dev
     model, metadata = checkpoint.load_model(folder.best)
     model = model.to(device, memory_format=torch.channels_last)
     options = {"loss": LOSSES[config.loss], "precision": config.precision, "workers": config.workers}
-    val, test = validate(model, data.val, **options), validate(model, data.test, **options)
+    val, test = data.val and validate(model, data.val, **options), validate(model, data.test, **options)
     folder.write_results(metadata["scores"]["epoch"], val, test, data.about)

@@ -48,6 +48,7 @@ def test_none_keeps_the_preset():
         ({"widths": [0, 8]}, "positive"),
         ({"epochs": 0}, "expected 1 or more"),
         ({"fold": -1}, "expected 0 or more"),
+        ({"refit": True, "patience": 3}, "patience is 3; expected 0 with refit"),
         ({"encoder_lr": 0.0}, "encoder_lr is 0.0; expected .* pretrained encoder"),
         ({"preset": "transfer", "pretrained": False, "encoder_lr": 1.0}, "pretrained encoder"),
         ({"lr": float("nan")}, "expected more than 0"),
@@ -75,6 +76,11 @@ def test_notebook_parameters():
     assert configure_notebook(namespace, before, others=("out",)) == configure("quick", epochs=2)
     with pytest.raises(UsageError, match="unknown parameter 'epohcs'; did you mean 'epochs'"):
         configure_notebook({**namespace, "epohcs": 3}, before, others=("out",))
+
+
+def test_a_notebook_needs_validation_frames():
+    with pytest.raises(UsageError, match=r"refit is True; expected False, .*`polyp train --refit`"):
+        configure_notebook({"preset": "quick", "refit": True}, before=())
 
 
 def test_an_import_that_hides_a_parameter_is_found():

@@ -14,7 +14,7 @@ import torch
 from polyp import train as module
 from polyp.checkpoint import read_checkpoint
 from polyp.config import changed
-from polyp.dataset import PolypDataset, open_data
+from polyp.dataset import PolypDataset, open_data, open_part
 from polyp.errors import DataError, UsageError
 from polyp.losses import bce_dice_loss
 from polyp.metrics import confusion_counts, iou_score
@@ -77,9 +77,13 @@ def test_a_run_killed_at_any_moment_ends_as_if_never_killed(tiny, tmp_path):
     assert_equal_runs(tmp_path / "whole", run)
 
 
-@pytest.mark.parametrize("moment", ["save_checkpoint", "validate", "train_one_epoch"])
-def test_a_run_that_dies_at_a_known_moment_resumes(tiny, tmp_path, monkeypatch, moment):
+@pytest.mark.parametrize(
+    ("moment", "settings"),
+    [("save_checkpoint", {}), ("validate", {}), ("train_one_epoch", {"refit": True})],
+)
+def test_a_run_that_dies_at_a_known_moment_resumes(tiny, tmp_path, monkeypatch, moment, settings):
     """Between the writing of `best` and `last` above all."""
+    tiny = changed(tiny, **settings)
     fit(tiny, tmp_path / "whole", progress=False)
     place = module.checkpoint if moment == "save_checkpoint" else module
     real, calls = getattr(place, moment), []
@@ -220,7 +224,31 @@ def test_patience(tiny, tmp_path, monkeypatch):
 
 def test_best_epoch_is_the_earliest_of_the_highest():
     assert best_epoch([{"val_dice": d} for d in (None, 0.2, 0.7, 0.7, 0.1)]) == 2
-    assert best_epoch([{"val_dice": None}]) == 0
+    assert best_epoch([{"val_dice": None}] * 3) == 2
+
+
+def test_refit_learns_from_all_but_the_test_frames_and_keeps_the_last_epoch(tiny, tmp_path, capsys):
+    honest, data = open_data(tiny), open_data(changed(tiny, refit=True))
+    assert data.val is None
+    assert sorted(data.train.frames) == sorted(honest.train.frames + honest.val.frames)
+    assert data.test.frames == honest.test.frames
+    assert set(data.split["part"]) == {"train", "test"}
+
+    run = fit(changed(tiny, refit=True), tmp_path / "run")
+    best, last = tensors(run.best), tensors(run.last)
+    assert all(torch.equal(best[name], last[name]) for name in best)
+    assert run.log()[["val_loss", "val_iou", "val_dice"]].isna().all(axis=None)
+    assert run.metrics()["epoch"] == 3
+    assert run.metrics()["val"] is None
+    assert run.metrics()["test"]["images"] == len(honest.test)
+    assert "val loss" not in capsys.readouterr().out
+    with pytest.raises(UsageError, match="trained on its validation frames too"):
+        open_part(run.config(), "val")
+    assert len(open_part(run.config(), "train")) == len(data.train)
+    fit(tiny, tmp_path / "honest", progress=False)
+    table = compare_runs([tmp_path / "run", tmp_path / "honest"])
+    assert table["run"].tolist() == ["honest", "run"]
+    assert table["val_dice"].isna().tolist() == [False, True]
 
 
 def test_nothing_is_overwritten(tiny, tmp_path):

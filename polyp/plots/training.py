@@ -10,7 +10,7 @@ def curves(log: pd.DataFrame) -> Figure:
     """Loss and scores by epoch, training against validation, with the best epoch marked.
 
     Args:
-        log: columns epoch, loss, iou, val_loss, val_iou, val_dice.
+        log: columns epoch, loss, iou, val_loss, val_iou, val_dice; one without any value is left out.
     """
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -24,7 +24,8 @@ def curves(log: pd.DataFrame) -> Figure:
     )
     marker = "o" if len(log) == 1 else None  # one point makes no line
     for axes, column, label, colour, style in lines:
-        axes.plot(log["epoch"], log[column], style, color=colour, label=label, marker=marker, linewidth=2)
+        if log[column].notna().any():
+            axes.plot(log["epoch"], log[column], style, color=colour, label=label, marker=marker, linewidth=2)
     if log["val_dice"].notna().any():
         best = log.loc[log["val_dice"].idxmax()]
         right.plot(best["epoch"], best["val_dice"], "*", color="black", markersize=10, clip_on=False)
