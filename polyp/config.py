@@ -118,13 +118,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epochs": 40,
         "lr": 2e-3,
     },
-    # A pretrained encoder, on frames four times as large, within the same half hour.
+    # A pretrained encoder, on frames four times as large, in about half an hour as well.
     "transfer": {
         "data": "cvc-clinicdb",
         "encoder": "efficientnet-lite0",
         "widths": (16, 32, 48, 64),
         "size": (256, 256),
-        "epochs": 20,
+        "epochs": 50,
         "lr": 2e-3,
     },
     # Full width and size.

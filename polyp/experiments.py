@@ -40,6 +40,8 @@ BINS = 10  # of equal width, for the calibration of the probabilities
 
 # Small enough that a table of many runs takes an hour on 2 cores: for comparing, not for the best score.
 SMALL = {"preset": "transfer", "size": (128, 128), "widths": (16, 32, 48, 64), "epochs": 10}
+# Without validation frames, as the papers train that split the data in two: about half an hour's worth.
+REFIT = {"preset": "transfer", "epochs": 36, "refit": True}
 SCRATCH = {"preset": "cpu", "size": (96, 96), "epochs": 20, "widths": (12, 24, 48, 96, 192)}
 NETWORKS = {
     "unet": {"architecture": "unet", "deep_supervision": False},
@@ -64,11 +66,12 @@ CHANGES = {
 EXPERIMENTS: dict[str, dict[str, Any]] = {
     "random": {"preset": "transfer", "split": "random"},
     **{f"fold_{k}": {"preset": "transfer", "split": "sequence", "fold": k} for k in range(5)},
-    "long_random": {"preset": "transfer", "split": "random", "epochs": 50},
+    "short_random": {"preset": "transfer", "split": "random", "epochs": 20},
     **{
-        f"long_fold_{k}": {"preset": "transfer", "split": "sequence", "fold": k, "epochs": 50}
+        f"short_fold_{k}": {"preset": "transfer", "split": "sequence", "fold": k, "epochs": 20}
         for k in range(5)
     },
+    "refit_random": REFIT | {"split": "random"},
     "cpu_random": {"preset": "cpu", "split": "random"},
     "cpu_fold_0": {"preset": "cpu", "split": "sequence"},
     **{
@@ -151,11 +154,13 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
     Returns:
         config, data, versions, machine, minutes (of training), parameters, epoch (the best);
         curve: the log, a list a column;
-        val, test: `metrics.summarise` at threshold 0.5 and the original size;
+        val, test: `metrics.summarise` at threshold 0.5 and the original size; here and below, a run with
+        `refit` has None or nothing in place of val;
         val_flips, test_flips: the same, averaged over four mirrorings;
         levels: of a UNet++ with deep supervision, the mean per-image Dice of each level, val and test, and
         what a frame costs there (see `level_cost`);
-        thresholds: mean per-image Dice (with flips) by threshold, val and test, and `chosen` on val;
+        thresholds: mean per-image Dice (with flips) by threshold, val and test, and `chosen` on val (0.5 with
+        `refit`);
         calibration: by probability (with flips), ten bins of pixels, polyp pixels, summed probability (test);
         frames: a list a column, a row a test frame: frame, area (share of the frame), contrast (see
         `contrast`), dice, dice_flips, and with flips tp, fp, fn, tn and polyps, found, false_regions
@@ -169,9 +174,10 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
     config, log = folder.config(), folder.log()
     model, metadata = checkpoint.load_model(folder.best)
     model = model.to(choose_device(config.device), memory_format=torch.channels_last)
-    val, test = (open_part(config, part, data_path) for part in ("val", "test"))
-    plain = {part: validate(model, data).table for part, data in (("val", val), ("test", test))}
-    flips = {part: frame_scores(model, data) for part, data in (("val", val), ("test", test))}
+    names = ("test",) if config.refit else ("val", "test")
+    parts = {name: open_part(config, name, data_path) for name in names}
+    plain = {name: validate(model, data).table for name, data in parts.items()}
+    flips = {name: frame_scores(model, data) for name, data in parts.items()}
     curves = {part: np.nanmean(np.array(rows["by_threshold"]), axis=0) for part, rows in flips.items()}
     return {
         "config": config.to_dict(),
@@ -181,14 +187,14 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
         "minutes": round(float(log["seconds"].sum()) / 60, 1),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "epoch": metadata["scores"]["epoch"],
-        "curve": {name: log[name].round(6).tolist() for name in log},
-        **{part: _summary(table) for part, table in plain.items()},
-        **{f"{part}_flips": _summary(rows["table"]) for part, rows in flips.items()},
-        "levels": _levels(model, val, test, config.size),
+        "curve": _lists(log),
+        **{name: _summary(plain[name]) if name in parts else None for name in ("val", "test")},
+        **{f"{name}_flips": _summary(rows["table"]) for name, rows in flips.items()},
+        "levels": _levels(model, parts, config.size),
         "thresholds": {
             "values": THRESHOLDS.tolist(),
             **{part: curve.round(4).tolist() for part, curve in curves.items()},
-            "chosen": float(THRESHOLDS[curves["val"].argmax()]),
+            "chosen": 0.5 if config.refit else float(THRESHOLDS[curves["val"].argmax()]),
         },
         "calibration": np.sum(flips["test"]["bins"], axis=0).round(1).tolist(),
         "frames": _columns(plain["test"], flips["test"]["table"]),
@@ -267,14 +273,14 @@ def _summary(table: pd.DataFrame) -> dict[str, float | int]:
 
 
 def _levels(
-    model: SegmentationNetwork, val: PolypDataset, test: PolypDataset, size: tuple[int, int]
+    model: SegmentationNetwork, parts: dict[str, PolypDataset], size: tuple[int, int]
 ) -> dict[str, Any]:
     if not getattr(model, "deep_supervision", False):
         return {}
     return {
         str(level): {
             part: round(validate(model, data, level=level).scores["dice_per_image"], 6)
-            for part, data in (("val", val), ("test", test))
+            for part, data in parts.items()
         }
         | level_cost(model, size, level)
         for level in range(1, model.depth + 1)
@@ -311,7 +317,12 @@ def level_cost(model: SegmentationNetwork, size: tuple[int, int], level: int) ->
 
 def _columns(plain: pd.DataFrame, flips: pd.DataFrame) -> dict[str, list]:
     counts = Counts(*(torch.tensor(flips[name].to_numpy()) for name in Counts._fields))
-    table = flips.assign(dice=plain["dice"], dice_flips=dice_score(counts).numpy()).round(6)
+    return _lists(flips.assign(dice=plain["dice"], dice_flips=dice_score(counts).numpy()))
+
+
+def _lists(table: pd.DataFrame) -> dict[str, list]:
+    """A list a column, with None for NaN, which JSON does not have."""
+    table = table.round(6)
     return {name: [None if pd.isna(v) else v for v in table[name].tolist()] for name in table}
 
 

@@ -44,8 +44,21 @@ def test_a_result_is_complete_and_agrees_with_its_table(result, tiny):
     assert (bins[:, 2] <= bins[:, 0] * np.arange(1, 11) / 10 + 0.1).all()
     at_half = result["thresholds"]["values"].index(0.5)
     assert result["thresholds"]["test"][at_half] == pytest.approx(frames["dice_flips"].mean(), abs=1e-3)
-    assert result["thresholds"]["chosen"] == 0.05 * (1 + int(np.argmax(result["thresholds"]["val"])))
+    chosen = result["thresholds"]["values"].index(result["thresholds"]["chosen"])
+    assert result["thresholds"]["val"][chosen] == max(result["thresholds"]["val"])
     assert result["levels"]["2"]["test"] == result["test"]["dice_per_image"]
+
+
+def test_a_refit_is_scored_on_test_alone(tiny, tmp_path, monkeypatch):
+    settings = {"data": tiny.data, "size": (32, 32), "widths": (4, 8, 16), "epochs": 1, "batch_size": 4}
+    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", settings | {"refit": True})
+    result = json.loads(experiments.experiment("tiny", out=tmp_path / "results").read_text())
+    assert result["val"] is None
+    assert "val_flips" not in result
+    assert "val" not in result["thresholds"] | result["levels"]["2"]
+    assert result["thresholds"]["chosen"] == 0.5
+    assert result["curve"]["val_dice"] == [None]
+    assert result["test"]["images"] == len(result["frames"]["frame"])
 
 
 def test_a_finished_run_is_only_scored_again(result, tmp_path, monkeypatch):
