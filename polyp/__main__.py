@@ -239,7 +239,7 @@ def run_validate(args) -> int:
     model, config, threshold = _load(args)
     other = args.data is not None and args.data != config.data
     if other:
-        config = changed(config, data=args.data, split="random", fold=0)
+        config = changed(config, data=args.data, split="random", fold=0, refit=False)
     part = args.part or ("all" if other else "test")
     from polyp.dataset import open_part
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from polyp.__main__ import main
-from polyp.config import setting_fields
+from polyp.config import changed, setting_fields
 from polyp.runs import RunFolder
 from polyp.train import fit
 
@@ -115,6 +115,15 @@ def test_validate_on_other_data_scores_all_of_it(run, frames_folder, tmp_path, c
     other = shutil.copytree(frames_folder, tmp_path / "other")
     assert polyp("validate", run.best, "--data", other) == 0
     assert f"{other}, all, 24 frames" in capsys.readouterr().out
+
+
+def test_a_refit_may_be_scored_on_the_validation_frames_of_other_data(tiny, frames_folder, tmp_path, capsys):
+    run = fit(changed(tiny, refit=True), tmp_path / "run", progress=False)
+    other = shutil.copytree(frames_folder, tmp_path / "other")
+    assert polyp("validate", run.best, "--part", "val") == 2
+    assert "trained on its validation frames too" in capsys.readouterr().err
+    assert polyp("validate", run.best, "--data", other, "--part", "val") == 0
+    assert f"{other}, val" in capsys.readouterr().out
 
 
 def test_resume(run, tiny, capsys):
