@@ -169,20 +169,15 @@ def _minutes_to(dice: float, result: dict) -> float:
 
 
 def _refit() -> str:
-    """The runs that trained on the validation frames too, each beside the run that did not."""
-    names = [name for name in result_names() if name.startswith("refit_")]
-    rows = []
-    for name in names:
-        runs = [read_result(name.removeprefix("refit_")), read_result(name)]
-        scores = [r[part]["dice_per_image"] for part in ("test", "test_flips") for r in runs]
-        rows.append([_best_row(runs[1])[0], *scores, f"{runs[1]['minutes']:.0f}"])
-    if not rows:
+    """The run that trained on the validation frames too."""
+    if "refit_random" not in result_names():
         return ""
-    header = [f"{what}{refit}" for what in ("Dice", "Dice with flips") for refit in ("", ", refit")]
+    result = read_result("refit_random")
+    label, _, dice, *_, flips, minutes = _best_row(result)
     return (
-        "Refit: trained on the validation frames too, as papers do that split the data in two, for "
-        f"{runs[1]['config']['epochs']} epochs, with the last one kept:\n\n"
-        + _table(["split", *header, "minutes of the refit"], rows)
+        "Refit: trained on the validation frames too, as papers do that split the data in two; "
+        f"{result['config']['epochs']} epochs, the last one kept. {label[0].upper()}{label[1:]}: "
+        f"Dice {dice:.3f}, with flips {flips:.3f}, in {minutes} minutes.\n"
     )
 
 

@@ -17,10 +17,16 @@ from polyp.predict import predict_probs
 
 
 @pytest.fixture
-def result(tiny, tmp_path, monkeypatch):
-    """One tiny experiment, run and scored."""
+def tiny_experiment(tiny, monkeypatch):
+    """The settings of an experiment that is over in a second."""
     settings = {"data": tiny.data, "size": (32, 32), "widths": (4, 8, 16), "epochs": 1, "batch_size": 4}
     monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", settings)
+    return settings
+
+
+@pytest.fixture
+def result(tiny_experiment, tmp_path):
+    """That experiment, run and scored."""
     return json.loads(experiments.experiment("tiny", out=tmp_path / "results").read_text())
 
 
@@ -49,9 +55,8 @@ def test_a_result_is_complete_and_agrees_with_its_table(result, tiny):
     assert result["levels"]["2"]["test"] == result["test"]["dice_per_image"]
 
 
-def test_a_refit_is_scored_on_test_alone(tiny, tmp_path, monkeypatch):
-    settings = {"data": tiny.data, "size": (32, 32), "widths": (4, 8, 16), "epochs": 1, "batch_size": 4}
-    monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", settings | {"refit": True})
+def test_a_refit_is_scored_on_test_alone(tiny_experiment, tmp_path):
+    tiny_experiment["refit"] = True
     result = json.loads(experiments.experiment("tiny", out=tmp_path / "results").read_text())
     assert result["val"] is None
     assert "val_flips" not in result
