@@ -30,7 +30,9 @@ class ModelConfig:
     architecture: Literal["unet", "unetpp"] = setting("unetpp", "the network")
     widths: tuple[int, ...] = setting((32, 64, 128, 256, 512), "channels of each resolution, downwards")
     deep_supervision: bool = setting(True, "UNet++ only: a head and a loss at every level")
-    encoder: Literal["conv", "efficientnet-lite0"] = setting("conv", "UNet++ only: which first column")
+    encoder: Literal["conv", "efficientnet-lite0", "efficientnet-lite2"] = setting(
+        "conv", "UNet++ only: which first column"
+    )
 
     def __post_init__(self):
         _check_types(self)

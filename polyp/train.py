@@ -234,7 +234,7 @@ def _restore(
     """Bring model and optimiser to where the run stopped, or starts; the history of its epochs so far."""
     if not folder.last.is_file():
         if _pretrained(model, config):
-            load_imagenet(model.encoder)
+            load_imagenet(model.encoder, config.model.encoder)
         return []
     tensors, metadata = checkpoint.read_checkpoint(folder.last)
     if metadata["data"] != data.about:
