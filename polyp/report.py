@@ -56,7 +56,7 @@ def _with_block(page: Path, block: str) -> str:
 
 def markdown() -> str:
     """All sections whose results are committed."""
-    sections = (_best(), _short(), _refit(), _cpu(), _scratch(), _levels(), _changes())
+    sections = (_best(), _short(), _refit(), _large(), _cpu(), _scratch(), _levels(), _changes())
     return "\n".join(section for section in sections if section)
 
 
@@ -76,8 +76,11 @@ def card() -> str:
     return _table(header, rows)
 
 
-def frame_table() -> pd.DataFrame:
+def frame_table(family: str = "") -> pd.DataFrame:
     """A row a test frame of the pretrained network.
+
+    Args:
+        family: what the names of its experiments begin with, before `random` and `fold_`.
 
     Columns: split (random or sequence), fold, sequence, and those of a result's `frames`. Every frame is in
     it once by its fold, and those of the random split's test set a second time.
@@ -86,14 +89,9 @@ def frame_table() -> pd.DataFrame:
         DataError: there is no such result yet.
     """
     parts = []
-    for name in result_names():
-        if name == "random" or name.startswith("fold_"):
-            result = read_result(name)
-            parts.append(
-                pd.DataFrame(result["frames"]).assign(
-                    split=result["config"]["split"], fold=result["config"]["fold"]
-                )
-            )
+    for result in _splits(family):
+        where = {setting: result["config"][setting] for setting in ("split", "fold")}
+        parts.append(pd.DataFrame(result["frames"]).assign(**where))
     if not parts:
         raise DataError("no result of the pretrained network has been committed yet")
     split = packaged_split("cvc-clinicdb", "sequence").astype({"frame": str})
@@ -107,28 +105,35 @@ def sequence_table() -> pd.DataFrame:
     return groups.agg(frames="size", dice="mean").reset_index().sort_values("dice", ignore_index=True)
 
 
+def _splits(family: str = "") -> list[dict]:
+    """The committed results of one recipe on the random split and on each fold."""
+    names = (name for name in result_names() if name.startswith((f"{family}random", f"{family}fold_")))
+    return [read_result(name) for name in names]
+
+
 def _best() -> str:
-    names = [name for name in result_names() if name == "random" or name.startswith("fold_")]
-    results = {name: read_result(name) for name in names}
+    results = _splits()
     if not results:
         return ""
-    rows = {name: _best_row(result) for name, result in results.items()}
-    folds = [row for name, row in rows.items() if name.startswith("fold_")]
-    table = list(rows.values())
-    if len(folds) > 1:
-        label, *means = _fold_means([row[2:-1] for row in folds])
-        table.append([label, sum(row[1] for row in folds), *means, ""])
-    config = next(iter(results.values()))["config"]
+    config = results[0]["config"]
     height, width = config["size"]
-    text = (
+    return (
         f"UNet++ on an ImageNet-pretrained EfficientNet-Lite0, {height} x {width}, "
         f"{config['epochs']} epochs, seed {config['seed']}. Scores on the test frames at their "
         "original size; the epoch is chosen on validation frames, the threshold is 0.5.\n\n"
+        + _splits_table(results)
+        + f"\n{_leak(frame_table())}"
     )
-    text += _table(
-        ["split", "test frames", "Dice", "IoU", "Dice of pooled pixels", "Dice with flips", "minutes"], table
-    )
-    return text + (f"\n{_leak(frame_table())}" if "random" in results and folds else "")
+
+
+def _splits_table(results: list[dict]) -> str:
+    rows = [_best_row(result) for result in results]
+    folds = [row for row, r in zip(rows, results, strict=True) if r["config"]["split"] == "sequence"]
+    if len(folds) > 1:
+        label, *means = _fold_means([row[2:-1] for row in folds])
+        rows.append([label, sum(row[1] for row in folds), *means, ""])
+    header = ["split", "test frames", "Dice", "IoU", "Dice of pooled pixels", "Dice with flips", "minutes"]
+    return _table(header, rows)
 
 
 def _short() -> str:
@@ -181,6 +186,21 @@ def _refit() -> str:
     )
 
 
+def _large() -> str:
+    """What a larger encoder brings, in the same half an hour."""
+    results = _splits("large_")
+    if not results:
+        return ""
+    config = results[0]["config"]
+    height, width = config["size"]
+    return (
+        "The most we have reached: the larger encoder EfficientNet-Lite2 "
+        f"({results[0]['parameters'] / 1e6:.1f} M parameters in all), frames at their own shape "
+        f"({height} x {width}), trained on the validation frames too; {config['epochs']} epochs, the last "
+        "one kept.\n\n" + _splits_table(results) + f"\n{_leak(frame_table('large_'))}"
+    )
+
+
 def _cpu() -> str:
     results = [read_result(name) for name in result_names() if name.startswith("cpu_")]
     if not results:
@@ -212,6 +232,8 @@ def _best_row(result: dict) -> list:
 
 def _leak(frames: pd.DataFrame) -> str:
     honest, leaky = (frames[frames["split"] == split] for split in ("sequence", "random"))
+    if honest.empty or leaky.empty:
+        return ""
     low, high = bootstrap_mean(honest["dice"], honest["sequence"])
     narrow = bootstrap_mean(honest["dice"])
     both = leaky.merge(honest, on="frame", suffixes=("", "_honest"))  # every frame is in some fold
