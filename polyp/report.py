@@ -12,7 +12,7 @@ import pandas as pd
 
 from polyp import plots
 from polyp.errors import DataError
-from polyp.experiments import CHANGES, NETWORKS, read_result, read_seeds, result_names
+from polyp.experiments import CHANGES, EQUAL_STEPS, NETWORKS, read_result, read_seeds, result_names
 from polyp.files import project_root, write_atomic
 from polyp.metrics import bootstrap_mean
 from polyp.split import packaged_split
@@ -56,7 +56,7 @@ def _with_block(page: Path, block: str) -> str:
 
 def markdown() -> str:
     """All sections whose results are committed."""
-    sections = (_best(), _short(), _refit(), _large(), _cpu(), _scratch(), _levels(), _changes())
+    sections = (_best(), _short(), _refit(), _videos(), _cpu(), _scratch(), _levels(), _changes())
     return "\n".join(section for section in sections if section)
 
 
@@ -76,11 +76,8 @@ def card() -> str:
     return _table(header, rows)
 
 
-def frame_table(family: str = "") -> pd.DataFrame:
+def frame_table() -> pd.DataFrame:
     """A row a test frame of the pretrained network.
-
-    Args:
-        family: what the names of its experiments begin with, before `random` and `fold_`.
 
     Columns: split (random or sequence), fold, sequence, and those of a result's `frames`. Every frame is in
     it once by its fold, and those of the random split's test set a second time.
@@ -89,9 +86,14 @@ def frame_table(family: str = "") -> pd.DataFrame:
         DataError: there is no such result yet.
     """
     parts = []
-    for result in _splits(family):
-        where = {setting: result["config"][setting] for setting in ("split", "fold")}
-        parts.append(pd.DataFrame(result["frames"]).assign(**where))
+    for name in result_names():
+        if name == "random" or name.startswith("fold_"):
+            result = read_result(name)
+            parts.append(
+                pd.DataFrame(result["frames"]).assign(
+                    split=result["config"]["split"], fold=result["config"]["fold"]
+                )
+            )
     if not parts:
         raise DataError("no result of the pretrained network has been committed yet")
     split = packaged_split("cvc-clinicdb", "sequence").astype({"frame": str})
@@ -105,35 +107,30 @@ def sequence_table() -> pd.DataFrame:
     return groups.agg(frames="size", dice="mean").reset_index().sort_values("dice", ignore_index=True)
 
 
-def _splits(family: str = "") -> list[dict]:
-    """The committed results of one recipe on the random split and on each fold."""
-    names = (name for name in result_names() if name.startswith((f"{family}random", f"{family}fold_")))
-    return [read_result(name) for name in names]
-
-
 def _best() -> str:
-    results = _splits()
+    names = [name for name in result_names() if name == "random" or name.startswith("fold_")]
+    results = {name: read_result(name) for name in names}
     if not results:
         return ""
-    config = results[0]["config"]
+    rows = {name: _best_row(result) for name, result in results.items()}
+    folds = [row for name, row in rows.items() if name.startswith("fold_")]
+    table = list(rows.values())
+    if len(folds) > 1:
+        label, *means = _fold_means([row[2:-1] for row in folds])
+        table.append([label, sum(row[1] for row in folds), *means, ""])
+    config = next(iter(results.values()))["config"]
     height, width = config["size"]
-    return (
+    text = (
         f"UNet++ on an ImageNet-pretrained EfficientNet-Lite0, {height} x {width}, "
         f"{config['epochs']} epochs, seed {config['seed']}. Scores on the test frames at their "
         "original size; the epoch is chosen on validation frames, the threshold is 0.5.\n\n"
-        + _splits_table(results)
-        + f"\n{_leak(frame_table())}"
     )
-
-
-def _splits_table(results: list[dict]) -> str:
-    rows = [_best_row(result) for result in results]
-    folds = [row for row, r in zip(rows, results, strict=True) if r["config"]["split"] == "sequence"]
-    if len(folds) > 1:
-        label, *means = _fold_means([row[2:-1] for row in folds])
-        rows.append([label, sum(row[1] for row in folds), *means, ""])
-    header = ["split", "test frames", "Dice", "IoU", "Dice of pooled pixels", "Dice with flips", "minutes"]
-    return _table(header, rows)
+    text += _table(
+        ["split", "test frames", "Dice", "IoU", "Dice of pooled pixels", "Dice with flips", "minutes"], table
+    )
+    if "random" in results and folds:
+        text += f"\n{_leak(frame_table())}\n{_failures(frame_table())}"
+    return text
 
 
 def _short() -> str:
@@ -174,31 +171,23 @@ def _minutes_to(dice: float, result: dict) -> float:
 
 
 def _refit() -> str:
-    """The run that trained on the validation frames too."""
-    if "refit_random" not in result_names():
+    """What validation frames to learn from bring, and a larger encoder on top."""
+    if not {"refit_random", "refit_large_fold_0"} <= set(result_names()):
         return ""
-    result = read_result("refit_random")
-    label, _, dice, *_, flips, minutes = _best_row(result)
+    plain, large = read_result("refit_random"), read_result("refit_large_fold_0")
+    height, width = large["config"]["size"]
     return (
         "Refit: trained on the validation frames too, as papers do that split the data in two; "
-        f"{result['config']['epochs']} epochs, the last one kept. {label[0].upper()}{label[1:]}: "
-        f"Dice {dice:.3f}, with flips {flips:.3f}, in {minutes} minutes.\n"
+        f"{plain['config']['epochs']} epochs, the last one kept. {_one_line(plain)}. And with a larger "
+        f"encoder besides, EfficientNet-Lite2 ({large['parameters'] / 1e6:.1f} instead of "
+        f"{plain['parameters'] / 1e6:.1f} M parameters in all; {height} x {width}, "
+        f"{large['config']['epochs']} epochs). {_one_line(large)}.\n"
     )
 
 
-def _large() -> str:
-    """What a larger encoder brings, in the same half an hour."""
-    results = _splits("large_")
-    if not results:
-        return ""
-    config = results[0]["config"]
-    height, width = config["size"]
-    return (
-        "The most we have reached: the larger encoder EfficientNet-Lite2 "
-        f"({results[0]['parameters'] / 1e6:.1f} M parameters in all), frames at their own shape "
-        f"({height} x {width}), trained on the validation frames too; {config['epochs']} epochs, the last "
-        "one kept.\n\n" + _splits_table(results) + f"\n{_leak(frame_table('large_'))}"
-    )
+def _one_line(result: dict) -> str:
+    label, _, dice, *_, flips, minutes = _best_row(result)
+    return f"{label[0].upper()}{label[1:]}: Dice {dice:.3f}, with flips {flips:.3f}, in {minutes} minutes"
 
 
 def _cpu() -> str:
@@ -232,8 +221,6 @@ def _best_row(result: dict) -> list:
 
 def _leak(frames: pd.DataFrame) -> str:
     honest, leaky = (frames[frames["split"] == split] for split in ("sequence", "random"))
-    if honest.empty or leaky.empty:
-        return ""
     low, high = bootstrap_mean(honest["dice"], honest["sequence"])
     narrow = bootstrap_mean(honest["dice"])
     both = leaky.merge(honest, on="frame", suffixes=("", "_honest"))  # every frame is in some fold
@@ -245,6 +232,23 @@ def _leak(frames: pd.DataFrame) -> str:
         f"independent, would claim {narrow[0]:.3f} to {narrow[1]:.3f}). The same {len(both)} frames score "
         f"{gain.mean():.3f} more when their own videos (and some more frames) are in training: the leak, "
         f"with 95 % of the resampled differences between {least:.3f} and {most:.3f}.\n"
+    )
+
+
+def _failures(frames: pd.DataFrame) -> str:
+    """How few frames a mean hangs on."""
+    text = "The means hang on few failures."
+    for split, name in (("random", "On the random split"), ("sequence", "By video")):
+        dice = frames.loc[frames["split"] == split, "dice"]
+        low = dice < 0.5
+        text += (
+            f" {name} {low.sum()} of {len(dice)} frames score below 0.5; the others average "
+            f"{dice[~low].mean():.3f}, and the median of all is {dice.median():.3f}."
+        )
+    dice = frames.loc[frames["split"] == "random", "dice"]
+    return text + (
+        f" The standard error of a mean over the {len(dice)} random frames is {dice.sem():.3f}, so its "
+        "second digit is not settled.\n"
     )
 
 
@@ -283,6 +287,27 @@ def _changes() -> str:
     return (
         "One change at a time (128 x 128, 10 epochs, fold 0 by video; mean Dice over the seeds, plus or "
         "minus one standard deviation):\n\n" + _table(["run `small_...`", "validation", "test"], rows)
+    )
+
+
+def _videos() -> str:
+    """The learning curve over training videos, each run with about as many steps."""
+    families = {count: f"small_steps_{count}" for count in EQUAL_STEPS}
+    runs = {count: read_seeds(family) for count, family in families.items()}
+    if not all(runs.values()):
+        return ""
+    rows = [
+        [count, EQUAL_STEPS[count], _seeds(family, "val"), _seeds(family)]
+        for count, family in families.items()
+    ]
+    points = [(np.log2(n), r["test"]["dice_per_image"]) for n, found in runs.items() for r in found]
+    slope = np.polyfit(*zip(*points, strict=True), 1)[0]
+    return (
+        "Would more videos help? The same network on fewer training videos, for as many more epochs, so that "
+        "each run takes about the same number of steps (128 x 128, fold 0 by video):\n\n"
+        + _table(["training videos", "epochs", "validation", "test"], rows)
+        + f"\nBetween {min(runs)} and {max(runs)} videos a straight line through the test scores gains "
+        f"{slope:.3f} with each doubling.\n"
     )
 
 
