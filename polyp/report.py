@@ -190,6 +190,10 @@ def _one_line(result: dict) -> str:
     return f"{label[0].upper()}{label[1:]}: Dice {dice:.3f}, with flips {flips:.3f}, in {minutes} minutes"
 
 
+def _median_minutes(runs: list[dict]) -> float:
+    return median(run["minutes"] for run in runs)
+
+
 def _cpu() -> str:
     results = [read_result(name) for name in result_names() if name.startswith("cpu_")]
     if not results:
@@ -301,13 +305,16 @@ def _videos() -> str:
         for count, family in families.items()
     ]
     points = [(np.log2(n), r["test"]["dice_per_image"]) for n, found in runs.items() for r in found]
+    older, newer = map(_median_minutes, (runs[max(runs)], read_seeds("small_base")))
     slope = np.polyfit(*zip(*points, strict=True), 1)[0]
     return (
         "Would more videos help? The same network on fewer training videos, for as many more epochs, so that "
         "each run takes about the same number of steps (128 x 128, fold 0 by video):\n\n"
         + _table(["training videos", "epochs", "validation", "test"], rows)
         + f"\nBetween {min(runs)} and {max(runs)} videos a straight line through the test scores gains "
-        f"{slope:.3f} with each doubling.\n"
+        f"{slope:.3f} with each doubling. These runs were made on an older processor, without bfloat16: "
+        f"with {max(runs)} videos they took {older:.1f} minutes; `base` below, the same work on the "
+        f"processor of the other tables, took {newer:.1f}.\n"
     )
 
 

@@ -123,23 +123,27 @@ def curves_by_minutes(arms: dict[str, list[pd.DataFrame]], budget: float) -> Fig
 
 
 def learning_curve(table: pd.DataFrame, xlabel: str) -> Figure:
-    """A dot a run and a line through the means, by how much there was to learn from: validation and test.
+    """A mark a run and a line through the means, by how much there was to learn from: validation and test.
 
     Args:
-        table: columns count, val, test.
+        table: columns line, count, val, test; of two lines the second is dashed, its marks hollow.
         xlabel: what is counted.
     """
     figure = Figure(figsize=(7.6, 3.4), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, part, colour, marker in zip(panels, ("val", "test"), (ORANGE, BLUE), "so", strict=True):
-        means = table.groupby("count")[part].mean()
-        axes.plot(means.index, means, "-", color=colour, linewidth=2.5)
-        axes.plot(
-            table["count"], table[part], marker, color=colour, markeredgecolor="black", linestyle="none"
-        )
+        looks = (("-", colour, -0.25), ("--", "white", 0.25))  # moved apart, so that no mark hides another
+        for (label, runs), (style, fill, shift) in zip(
+            table.groupby("line", sort=False), looks, strict=False
+        ):
+            means = runs.groupby("count")[part].mean()
+            axes.plot(means.index + shift, means, style, color=colour, linewidth=2.5, label=label)
+            edge = {"color": fill, "markeredgecolor": "black", "linestyle": "none"}
+            axes.plot(runs["count"] + shift, runs[part], marker, **edge)
         title = {"val": "validation videos", "test": "test videos"}[part]
-        axes.set(title=title, xlabel=xlabel, xticks=means.index, ylim=(0, 1))
+        axes.set(title=title, xlabel=xlabel, xticks=sorted(table["count"].unique()), ylim=(0, 1))
         axes.set_xlim(left=0)
+        axes.legend(loc="lower right")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("mean Dice of the frames")
     return figure
