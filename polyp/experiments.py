@@ -42,7 +42,7 @@ BINS = 10  # of equal width, for the calibration of the probabilities
 SMALL = {"preset": "transfer", "size": (128, 128), "widths": (16, 32, 48, 64), "epochs": 10}
 # Without validation frames, as the papers train that split the data in two: about half an hour's worth.
 REFIT = {"preset": "transfer", "epochs": 36, "refit": True}
-# With a larger encoder, at the frames' own shape, which costs a quarter less than the square.
+# With a larger encoder, at the frames' own shape, which has a quarter fewer pixels than the square.
 LARGE = {"encoder": "efficientnet-lite2", "size": (192, 256), "epochs": 24}
 SCRATCH = {"preset": "cpu", "size": (96, 96), "epochs": 20, "widths": (12, 24, 48, 96, 192)}
 NETWORKS = {
@@ -194,7 +194,7 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
         "config": config.to_dict(),
         "data": metadata["data"],
         "versions": metadata["versions"],
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {_device_name()}",
+        "machine": _machine(config),
         "minutes": round(float(log["seconds"].sum()) / 60, 1),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "epoch": metadata["scores"]["epoch"],
@@ -337,5 +337,10 @@ def _lists(table: pd.DataFrame) -> dict[str, list]:
     return {name: [None if pd.isna(v) else v for v in table[name].tolist()] for name in table}
 
 
-def _device_name() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+def _machine(config: TrainConfig) -> str:
+    """What the minutes are of: the kind of machine, and what it computes a training step in."""
+    device = choose_device(config.device)
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    with autocast(device, config.precision):
+        precision = "bf16" if torch.is_autocast_enabled(device.type) else "fp32"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}, {precision}"

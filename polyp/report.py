@@ -129,19 +129,21 @@ def _best() -> str:
         ["split", "test frames", "Dice", "IoU", "Dice of pooled pixels", "Dice with flips", "minutes"], table
     )
     if "random" in results and folds:
-        text += f"\n{_leak(frame_table())}\n{_failures(frame_table())}"
+        frames = frame_table()
+        text += f"\n{_leak(frames)}\n{_failures(frames)}"
     return text
 
 
 def _short() -> str:
     """The runs of the first table, each beside a shorter one."""
-    rows, folds, gains = [], [], []
+    rows, folds, changes = [], [], []
     for name in result_names():
         if name.startswith("short_"):
             runs = [read_result(name), read_result(name.removeprefix("short_"))]
             scores = [r[part]["dice_per_image"] for part in ("val", "test") for r in runs]
             rows.append([_best_row(runs[1])[0], *scores, *(f"{r['minutes']:.0f}" for r in runs)])
-            gains.append((scores[1] > scores[0], scores[3] > scores[2]))
+            changes.append([f"{new:.3f}" > f"{old:.3f}" for old, new in (scores[:2], scores[2:])])
+            changes[-1].append(f"{scores[3]:.3f}" < f"{scores[2]:.3f}")
             if runs[1]["config"]["split"] == "sequence":
                 folds.append(scores)
     if not rows:
@@ -149,7 +151,7 @@ def _short() -> str:
     if len(folds) > 1:
         rows.append([*_fold_means(folds), "", ""])
     few, many = (r["config"]["epochs"] for r in runs)
-    val, test = map(sum, zip(*gains, strict=True))
+    val, test, worse = map(sum, zip(*changes, strict=True))
     columns = [(part, epochs) for part in ("validation", "test", "minutes") for epochs in (few, many)]
     random = [read_result(f"{prefix}random") for prefix in ("short_", "")]
     reached = " and ".join(f"{_minutes_to(0.9, r):.0f} minutes (of {r['minutes']:.0f})" for r in random)
@@ -157,7 +159,8 @@ def _short() -> str:
         f"Why {many} epochs: the same with {few} (mean Dice; the number is a choice like any other, made "
         "on the validation frames):\n\n"
         + _table(["split", *(f"{part}, {epochs} epochs" for part, epochs in columns)], rows)
-        + f"\nOf {len(gains)} longer runs {val} score higher on validation and {test} on test. "
+        + f"\nOf {len(changes)} longer runs {val} score higher on validation; on test {test} score higher, "
+        f"{worse} lower. "
         "(Part of a gain on validation is chance: those frames picked the best of more epochs.) On the "
         f"random split, validation Dice first reaches 0.90 after {reached}.\n"
     )
@@ -171,27 +174,29 @@ def _minutes_to(dice: float, result: dict) -> float:
 
 
 def _refit() -> str:
-    """What validation frames to learn from bring, and a larger encoder on top."""
-    if not {"refit_random", "refit_large_fold_0"} <= set(result_names()):
-        return ""
-    plain, large = read_result("refit_random"), read_result("refit_large_fold_0")
-    height, width = large["config"]["size"]
-    return (
-        "Refit: trained on the validation frames too, as papers do that split the data in two; "
-        f"{plain['config']['epochs']} epochs, the last one kept. {_one_line(plain)}. And with a larger "
-        f"encoder besides, EfficientNet-Lite2 ({large['parameters'] / 1e6:.1f} instead of "
-        f"{plain['parameters'] / 1e6:.1f} M parameters in all; {height} x {width}, "
-        f"{large['config']['epochs']} epochs). {_one_line(large)}.\n"
-    )
+    """The runs that trained on the validation frames too."""
+    sentences = []
+    if "refit_random" in result_names():
+        result = read_result("refit_random")
+        sentences.append(
+            "Refit: trained on the validation frames too, as papers do that split the data in two; "
+            f"{result['config']['epochs']} epochs, the last one kept. {_one_line(result)}."
+        )
+    if "refit_large_fold_0" in result_names():
+        result = read_result("refit_large_fold_0")
+        height, width = result["config"]["size"]
+        sentences.append(
+            "Refit, a larger encoder (EfficientNet-Lite2) and the frames' own shape "
+            f"({height} x {width}) together; {result['config']['epochs']} epochs, the last one kept. "
+            f"{_one_line(result)}, to stand beside fold 0 above. One run with several changes cannot say "
+            "what each is worth."
+        )
+    return "\n\n".join(sentences) + "\n" if sentences else ""
 
 
 def _one_line(result: dict) -> str:
     label, _, dice, *_, flips, minutes = _best_row(result)
     return f"{label[0].upper()}{label[1:]}: Dice {dice:.3f}, with flips {flips:.3f}, in {minutes} minutes"
-
-
-def _median_minutes(runs: list[dict]) -> float:
-    return median(run["minutes"] for run in runs)
 
 
 def _cpu() -> str:
@@ -241,7 +246,7 @@ def _leak(frames: pd.DataFrame) -> str:
 
 def _failures(frames: pd.DataFrame) -> str:
     """How few frames a mean hangs on."""
-    text = "The means hang on few failures."
+    text = "Few failures cost much."
     for split, name in (("random", "On the random split"), ("sequence", "By video")):
         dice = frames.loc[frames["split"] == split, "dice"]
         low = dice < 0.5
@@ -251,8 +256,9 @@ def _failures(frames: pd.DataFrame) -> str:
         )
     dice = frames.loc[frames["split"] == "random", "dice"]
     return text + (
-        f" The standard error of a mean over the {len(dice)} random frames is {dice.sem():.3f}, so its "
-        "second digit is not settled.\n"
+        f" The standard error of the mean over the {len(dice)} random frames is {dice.sem():.3f} (more in "
+        "truth, as frames of one video are not independent): its second decimal is not settled, and neither "
+        "is the order of published means over as few frames that differ by no more.\n"
     )
 
 
@@ -289,8 +295,10 @@ def _changes() -> str:
     if len(rows) < 2:
         return ""
     return (
-        "One change at a time (128 x 128, 10 epochs, fold 0 by video; mean Dice over the seeds, plus or "
-        "minus one standard deviation):\n\n" + _table(["run `small_...`", "validation", "test"], rows)
+        "One change at a time (`base` is the first table's recipe at 128 x 128 for 10 epochs, fold 0 by "
+        "video; mean Dice over the seeds, plus or minus one standard deviation). `encoder_full_lr` trains "
+        "the encoder at the decoder's learning rate; fewer videos (`sequences_...`) mean fewer steps here, "
+        "too.\n\n" + _table(["run `small_...`", "validation", "test"], rows)
     )
 
 
@@ -305,16 +313,17 @@ def _videos() -> str:
         for count, family in families.items()
     ]
     points = [(np.log2(n), r["test"]["dice_per_image"]) for n, found in runs.items() for r in found]
-    older, newer = map(_median_minutes, (runs[max(runs)], read_seeds("small_base")))
     slope = np.polyfit(*zip(*points, strict=True), 1)[0]
+    most = max(runs)
+    minutes = median(run["minutes"] for run in runs[most])
     return (
-        "Would more videos help? The same network on fewer training videos, for as many more epochs, so that "
-        "each run takes about the same number of steps (128 x 128, fold 0 by video):\n\n"
+        "Would more videos help? The same network as `base` below, on fewer training videos for "
+        f"correspondingly more epochs, so that each run takes about as many steps. Below {most} videos the "
+        "spread includes which videos were drawn, and validation picks the best of more epochs.\n\n"
         + _table(["training videos", "epochs", "validation", "test"], rows)
-        + f"\nBetween {min(runs)} and {max(runs)} videos a straight line through the test scores gains "
-        f"{slope:.3f} with each doubling. These runs were made on an older processor, without bfloat16: "
-        f"with {max(runs)} videos they took {older:.1f} minutes; `base` below, the same work on the "
-        f"processor of the other tables, took {newer:.1f}.\n"
+        + f"\nA straight line through the test scores gains {slope:.3f} with each doubling of the videos. "
+        f"(These runs were made on {runs[most][0]['machine']}, where {most} videos took {minutes:.1f} "
+        "minutes.)\n"
     )
 
 

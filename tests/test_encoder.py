@@ -136,6 +136,8 @@ def test_without_the_weights_the_message_says_what_to_do(monkeypatch, tiny, tmp_
     config = configure(data=tiny.data, batch_size=4, **settings)
     with pytest.raises(UsageError, match=r"polyp-course\[transfer\].*pretrained"):
         fit(config, tmp_path / "run", progress=False)
+    with pytest.raises(UsageError, match=r"did you mean 'efficientnet-lite[02]'"):
+        encoder.imagenet_weights("efficientnet-lite1")
     fit(configure(data=tiny.data, batch_size=4, pretrained=False, **settings), tmp_path / "b", progress=False)
 
 
@@ -189,8 +191,8 @@ def test_the_encoder_learns_at_its_own_rate(member, request, tiny, tmp_path):
     parts = nn.ModuleList(encoder.efficientnet_lite(name))
     encoder.load_imagenet(parts, name)
     trained = load_model(run.best)[0].encoder.state_dict()
-    for name, tensor in parts.state_dict().items():
-        assert torch.equal(trained[name], tensor), name  # batch normalisation's statistics too
+    for key, tensor in parts.state_dict().items():
+        assert torch.equal(trained[key], tensor), key  # batch normalisation's statistics too
 
 
 @pytest.mark.parametrize(
