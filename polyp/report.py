@@ -142,8 +142,8 @@ def _short() -> str:
             runs = [read_result(name), read_result(name.removeprefix("short_"))]
             scores = [r[part]["dice_per_image"] for part in ("val", "test") for r in runs]
             rows.append([_best_row(runs[1])[0], *scores, *(f"{r['minutes']:.0f}" for r in runs)])
-            changes.append([f"{new:.3f}" > f"{old:.3f}" for old, new in (scores[:2], scores[2:])])
-            changes[-1].append(f"{scores[3]:.3f}" < f"{scores[2]:.3f}")
+            val_few, val_many, test_few, test_many = (round(score, 3) for score in scores)  # as tabled
+            changes.append((val_many > val_few, test_many > test_few, test_many < test_few))
             if runs[1]["config"]["split"] == "sequence":
                 folds.append(scores)
     if not rows:

@@ -55,6 +55,13 @@ def test_a_result_is_complete_and_agrees_with_its_table(result, tiny):
     assert result["levels"]["2"]["test"] == result["test"]["dice_per_image"]
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_result_says_what_its_minutes_were_computed_in(tiny_experiment, tmp_path, precision):
+    tiny_experiment["precision"] = precision
+    result = json.loads(experiments.experiment("tiny", out=tmp_path / "results").read_text())
+    assert result["machine"].split(", ")[-1] == precision
+
+
 def test_a_refit_is_scored_on_test_alone(tiny_experiment, tmp_path):
     tiny_experiment["refit"] = True
     result = json.loads(experiments.experiment("tiny", out=tmp_path / "results").read_text())

@@ -138,8 +138,8 @@ def learning_curve(table: pd.DataFrame, xlabel: str) -> Figure:
         ):
             means = runs.groupby("count")[part].mean()
             axes.plot(means.index + shift, means, style, color=colour, linewidth=2.5, label=label)
-            edge = {"color": fill, "markeredgecolor": "black", "linestyle": "none"}
-            axes.plot(runs["count"] + shift, runs[part], marker, **edge)
+            dots = {"color": fill, "markeredgecolor": "black", "linestyle": "none"}
+            axes.plot(runs["count"] + shift, runs[part], marker, **dots)
         title = {"val": "validation videos", "test": "test videos"}[part]
         axes.set(title=title, xlabel=xlabel, xticks=sorted(table["count"].unique()), ylim=(0, 1))
         axes.set_xlim(left=0)
