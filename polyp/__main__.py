@@ -178,13 +178,15 @@ def _add_experiment(commands) -> None:
     )
     experiment.add_argument("names", nargs="*", metavar="NAME", help="which (none: list them)")
     experiment.add_argument("--data-path", type=Path, metavar="DIR", help="where the data lies")
-    experiment.add_argument("--out", type=Path, metavar="DIR", help="where to (default: polyp/results)")
+    experiment.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to (default: polyp/course/results)"
+    )
     experiment.set_defaults(run=run_experiment)
 
 
 def run_data_check(args) -> int:
-    from polyp.sources import find_dataset
-    from polyp.survey import survey
+    from polyp.data.check import survey
+    from polyp.data.known import find_dataset
 
     found = survey(find_dataset(args.path))
     print(found)
@@ -192,14 +194,14 @@ def run_data_check(args) -> int:
 
 
 def run_data_get(args) -> int:
-    from polyp.sources import get_dataset
+    from polyp.data.known import get_dataset
 
     print(get_dataset(args.name, args.archive))
     return 0
 
 
 def run_data_split(args) -> int:
-    from polyp.split import write_splits
+    from polyp.data.split import write_splits
 
     for path in write_splits(args.name, args.out, args.data_path):
         print(path)
@@ -212,16 +214,16 @@ def run_train(args) -> int:
     if args.resume:
         if given or args.preset or args.out:
             raise UsageError("--resume goes on as the run began; it takes no preset, settings or --out")
-        from polyp.runs import RunFolder
+        from polyp.run.folder import RunFolder
 
         config, path = RunFolder.resume(args.resume).config(), args.resume
     else:
         preset = args.preset or "quick"
         config = configure(preset, **given)
-        from polyp.runs import new_run_path
+        from polyp.run.folder import new_run_path
 
         path = args.out or new_run_path(preset)
-    from polyp.train import fit
+    from polyp.run.training import fit
 
     run = fit(config, path, data_path=args.data_path, resume=bool(args.resume))
     metrics = run.metrics()
@@ -233,15 +235,15 @@ def run_train(args) -> int:
 
 def run_validate(args) -> int:
     from polyp.config import changed
-    from polyp.files import write_atomic
-    from polyp.validate import validate
+    from polyp.disk import write_atomic
+    from polyp.run.validation import validate
 
     model, config, threshold = _load(args)
     other = args.data is not None and args.data != config.data
     if other:
         config = changed(config, data=args.data, split="random", fold=0, refit=False)
     part = args.part or ("all" if other else "test")
-    from polyp.dataset import open_part
+    from polyp.data.dataset import open_part
 
     dataset = open_part(config, part, args.data_path)
     found = validate(model, dataset, threshold=threshold, level=args.level, precision=args.precision)
@@ -253,7 +255,7 @@ def run_validate(args) -> int:
 
 
 def run_predict(args) -> int:
-    from polyp.predict import collect_inputs, predict_files, write_predictions
+    from polyp.run.prediction import collect_inputs, predict_files, write_predictions
 
     files = collect_inputs(args.inputs)
     model, config, threshold = _load(args)
@@ -271,7 +273,7 @@ def run_predict(args) -> int:
 
 
 def run_experiment(args) -> int:
-    from polyp.experiments import EXPERIMENTS, experiment, experiment_config
+    from polyp.course.experiments import EXPERIMENTS, experiment, experiment_config
 
     if not args.names:
         print("\n".join(EXPERIMENTS))
@@ -283,14 +285,14 @@ def run_experiment(args) -> int:
 
 
 def run_report(args) -> int:
-    from polyp.report import write_report
+    from polyp.course.report import write_report
 
     print(write_report())
     return 0
 
 
 def run_bench(args) -> int:
-    from polyp.bench import bench
+    from polyp.course.bench import bench
 
     bench(args.rounds, args.out)
     return 0
@@ -300,9 +302,9 @@ def _load(args):
     """The model on its device, its configuration, and the threshold to use."""
     import torch
 
-    from polyp.checkpoint import load_model, shipped_model
     from polyp.config import TrainConfig
-    from polyp.hardware import choose_device
+    from polyp.run.checkpoint import load_model, shipped_model
+    from polyp.run.hardware import choose_device
 
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise UsageError(f"--threshold is {args.threshold}; expected a probability, 0 to 1")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from polyp.config import configure
-from polyp.synthetic import write_dataset
+from polyp.data.synthetic import write_dataset
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ from PIL import Image
 
 from polyp.__main__ import main
 from polyp.config import changed, setting_fields
-from polyp.runs import RunFolder
-from polyp.train import fit
+from polyp.run.folder import RunFolder
+from polyp.run.training import fit
 
 
 @pytest.fixture
@@ -173,10 +173,10 @@ def test_data_split(frames_folder, tmp_path, capsys):
 
 
 def test_ctrl_c_is_130(monkeypatch):
-    import polyp.survey
+    import polyp.data.check
 
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(polyp.survey, "survey", interrupted)
+    monkeypatch.setattr(polyp.data.check, "survey", interrupted)
     assert main(["data", "check", "."]) == 130

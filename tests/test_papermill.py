@@ -9,8 +9,8 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from polyp.config import setting_fields
-from polyp.runs import RunFolder
-from polyp.synthetic import write_dataset
+from polyp.data.synthetic import write_dataset
+from polyp.run.folder import RunFolder
 from tests.test_notebooks import ROOT, each_notebook, tags
 
 # Other values for every notebook's parameters; all of them also get another folder of data and another seed.

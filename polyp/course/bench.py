@@ -1,0 +1,177 @@
+"""Speed, as ratios within one run: what the cache, bf16 with channels_last, and not fetching numbers buy.
+
+Times on a shared machine drift, so the two sides of each pair take turns, and only their ratio is
+worth quoting. Run it alone: `polyp bench --out bench.json`.
+"""
+
+import json
+import os
+import platform
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from polyp.config import ModelConfig
+from polyp.data import augmentation as augment
+from polyp.data.dataset import FrameCache, PolypDataset, read_pair
+from polyp.data.pairs import find_pairs
+from polyp.data.synthetic import write_dataset
+from polyp.disk import write_atomic
+from polyp.model.losses import bce_dice_loss, deep_supervision
+from polyp.model.metrics import count_pixels, iou_score
+from polyp.model.network import build_model
+from polyp.run.hardware import autocast, choose_device
+
+SIZE, BATCH = (256, 256), 8
+
+
+class DecodeEachTime(Dataset):
+    """The plain way: open, decode and resize both files whenever a frame is asked for."""
+
+    def __init__(self, pairs):
+        self.pairs, self.pipeline = pairs, augment.evaluation_pipeline(SIZE)
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def __getitem__(self, index):
+        image, mask = augment.apply(self.pipeline, *read_pair(self.pairs[index]))
+        return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(mask)[None]
+
+
+Pair = tuple[Callable[[], None], Callable[[], None], int]  # ours, the plain way, images in each
+
+
+def bench(rounds: int = 3, out: str | Path | None = None) -> dict:
+    """Measure and print all three pairs and the peak memory of training; on `out`, write them as JSON.
+
+    Args:
+        rounds: how often each side of a pair takes its turn, after one turn to warm up.
+        out: a JSON file.
+
+    Returns:
+        images/s of both sides and the median ratio of each pair, and `peak_memory_gib` of training.
+    """
+    device = choose_device()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {device}, torch {torch.__version__}")
+    print(f"full-width UNet++ with deep supervision, {SIZE[0]} x {SIZE[1]}, batch {BATCH}\n")
+    train, infer = training(device), inference(device)
+    train[0]()
+    results = {"device": str(device), "torch": torch.__version__, "rounds": rounds}
+    results["peak_memory_gib"] = _peak_memory(device)  # before the plain ways have run
+    print(f"peak memory of training: {results['peak_memory_gib']:.1f} GiB")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, pair in (
+            ("loading: cached, against decoding each time", loading(Path(folder))),
+            ("training: bf16 and channels_last, against fp32, NCHW and .item() each step", train),
+            ("inference: bf16 and channels_last, against fp32 and NCHW", infer),
+        ):
+            results[name] = compare(name, pair, rounds)
+    if out is not None:
+        write_atomic(out, json.dumps(results, indent=2) + "\n")
+    return results
+
+
+def compare(name: str, pair: Pair, rounds: int) -> dict[str, float]:
+    """Let both sides take turns, so that a drifting machine slows both, and print their ratio."""
+    ours, plain, images = pair
+    times = [[_seconds(side) for side in (ours, plain)] for _ in range(rounds + 1)][1:]  # the first is cold
+    ratios = [slow / fast for fast, slow in times]
+    speeds = [images / median(column) for column in zip(*times, strict=True)]
+    print(
+        f"{name}\n  {speeds[0]:.2f} against {speeds[1]:.2f} images/s: "
+        f"{median(ratios):.2f} x ({min(ratios):.2f} to {max(ratios):.2f})",
+        flush=True,
+    )
+    return {"images_per_s": speeds[0], "plain_images_per_s": speeds[1], "ratio": median(ratios)}
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def _peak_memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts in KiB
+
+
+def loading(folder: Path) -> Pair:
+    """One pass over 120 frames of 288 x 384, already in the system's file cache."""
+    frames = find_pairs(write_dataset(folder / "synthetic"))
+    cached = PolypDataset(FrameCache(frames, SIZE, folder / "cache"))
+
+    def read(dataset: Dataset) -> None:
+        for _ in DataLoader(dataset, BATCH):
+            pass
+
+    return lambda: read(cached), lambda: read(DecodeEachTime(frames)), len(frames)
+
+
+def training(device: torch.device) -> Pair:
+    """Two steps, each with its loss and IoU."""
+    image, target = _batch(device)
+
+    def step(model, optimizer, image, context) -> tuple[torch.Tensor, torch.Tensor]:
+        with context:
+            outputs = model(image)
+            loss = deep_supervision(bce_dice_loss, outputs, target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss.detach(), iou_score(count_pixels(outputs[-1].detach() > 0, target > 0)).nanmean()
+
+    def prepare(memory_format):
+        model = build_model(ModelConfig()).to(device, memory_format=memory_format).train()
+        return model, torch.optim.AdamW(model.parameters()), image.contiguous(memory_format=memory_format)
+
+    fast, slow = prepare(torch.channels_last), prepare(torch.contiguous_format)
+
+    def ours() -> None:
+        kept = [step(*fast, autocast(device)) for _ in range(2)]
+        torch.stack([loss for loss, _ in kept]).tolist()
+
+    def plain() -> None:
+        for _ in range(2):
+            loss, iou = step(*slow, nullcontext())
+            loss.item(), iou.item()
+
+    return ours, plain, 2 * BATCH
+
+
+def inference(device: torch.device) -> Pair:
+    """Two batches."""
+    image, _ = _batch(device)
+
+    def prepare(memory_format, context):
+        model = build_model(ModelConfig()).to(device, memory_format=memory_format).eval()
+        batch = image.contiguous(memory_format=memory_format)
+
+        @torch.inference_mode()
+        def run() -> None:
+            for _ in range(2):
+                with context:
+                    model(batch)
+
+        return run
+
+    ours = prepare(torch.channels_last, autocast(device))
+    return ours, prepare(torch.contiguous_format, nullcontext()), 2 * BATCH
+
+
+def _batch(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (BATCH, 3, *SIZE), dtype=torch.uint8, generator=generator)
+    target = torch.randint(0, 2, (BATCH, 1, *SIZE), dtype=torch.uint8, generator=generator)
+    return image.to(device), target.to(device)

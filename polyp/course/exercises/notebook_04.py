@@ -1,0 +1,213 @@
+"""The exercises of notebook 04, augmentation."""
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import cv2
+import numpy as np
+
+from polyp.course.exercises import Verdict, checker, correct, not_yet
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+VERDICTS = {
+    "turn frame and mask by 180 degrees": (True, "the scope rolls, and its lamp rolls with it"),
+    "turn only the frame by 180 degrees": (False, "the mask no longer lies on the polyp"),
+    "make the frame 20 % darker": (True, "the lamp may well be farther away, and the polyp is where it was"),
+    "turn red mucosa blue": (False, "no white-light scope sends blue mucosa"),
+    "blur the frame slightly": (True, "scopes move and lose focus; experts outline such frames too"),
+    "swap the top and the bottom half of both": (False, "the wall of a colon has no such seam"),
+}
+
+
+@checker
+def check_could_be(answer: Mapping[str, bool] | None) -> Verdict:
+    """Which transforms give a frame that a colonoscope could have sent, with a mask that is right?
+
+    Args:
+        answer: True or False for each of the six transforms, by its name.
+    """
+    if not isinstance(answer, Mapping):
+        return not_yet("give a dictionary with True or False for each of the six transforms")
+    for name, (truth, why) in VERDICTS.items():
+        if answer.get(name) not in (True, False):
+            return not_yet(f"judge {name!r}: True or False")
+        if bool(answer[name]) != truth:
+            return not_yet(f"{name!r} is {answer[name]}, expected {truth}: {why}")
+    return correct("a transform must leave a frame that a scope could send, and a mask that fits it")
+
+
+def symmetries(picture: np.ndarray) -> list[np.ndarray]:
+    """The eight ways to mirror and turn (H, W) or (H, W, 3) by quarter turns."""
+    return [np.rot90(start, turns) for start in (picture, picture[:, ::-1]) for turns in range(4)]
+
+
+def _which(picture: np.ndarray, candidates: list[np.ndarray]) -> int | None:
+    return next((i for i, other in enumerate(candidates) if np.array_equal(picture, other)), None)
+
+
+def _coded_pair(height: int, width: int) -> Pair:
+    """A frame whose pixels all differ, and a mask without symmetry."""
+    codes = np.arange(height * width, dtype=np.uint8).reshape(height, width)
+    mask = np.random.default_rng(0).integers(0, 2, (height, width), dtype=np.uint8)
+    return np.stack([codes, codes, codes], axis=2), mask
+
+
+def _one_draw(augment: Callable[..., Any], pair: Pair, seed: int) -> int | Verdict:
+    """Which of the eight symmetries frame and mask both show, or what is wrong."""
+    image, mask = pair[0].copy(), pair[1].copy()
+    answer = augment(image, mask, np.random.default_rng(seed))
+    if answer is None:
+        return not_yet("return the new frame and the new mask: `return image, mask`")
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        return not_yet(f"expected two arrays, the frame and the mask; got {type(answer).__name__}")
+    if not (np.array_equal(image, pair[0]) and np.array_equal(mask, pair[1])):
+        return not_yet("the arrays that came in were changed; the next epoch would start from those")
+    size, frames, masks = mask.shape, symmetries(pair[0]), symmetries(pair[1])
+    for kind, new, old, candidates in zip(("frame", "mask"), answer, pair, (frames, masks), strict=True):
+        if not isinstance(new, np.ndarray) or new.dtype != old.dtype:
+            return not_yet(f"the {kind} came in as a uint8 array, and must leave as one")
+        if _which(new, candidates) is None:
+            return not_yet(
+                f"a {kind} of {size[0]} x {size[1]} came out with shape {new.shape} and is neither turned by "
+                "quarter turns nor mirrored left-right; turn the first two axes only"
+            )
+    one, other = _which(answer[0], frames), _which(answer[1], masks)
+    if one != other:
+        return not_yet(
+            f"with np.random.default_rng({seed}) frame and mask went different ways; draw once, then use "
+            "the drawn values for both"
+        )
+    return one
+
+
+@checker
+def check_flip_and_turn(augment: Callable[..., Any] | None) -> Verdict:
+    """A mirror and quarter turns, drawn once for frame and mask.
+
+    Args:
+        augment: takes image (H, W, 3), mask (H, W) and a NumPy generator; returns a new image and mask.
+    """
+    if not callable(augment):
+        return not_yet("define flip_and_turn(image, mask, rng)")
+    seen = set()
+    for size in ((5, 7), (6, 6)):  # where height and width differ, a quarter turn swaps them
+        for seed in range(200):
+            draw = _one_draw(augment, _coded_pair(*size), seed)
+            if isinstance(draw, Verdict):
+                return draw
+            seen.add(draw)
+    again = {_one_draw(augment, _coded_pair(5, 7), 1) for _ in range(20)}
+    if len(again) > 1:
+        return not_yet("the same rng gave different results: take every random number from `rng`")
+    if len(seen) < 8:
+        return not_yet(
+            f"400 draws showed {len(seen)} of the 8 symmetries; expected all: mirrored or not, times 0 to 3 "
+            "quarter turns (4)"
+        )
+    return correct("one draw moves both, and all eight symmetries of the rectangle of pixels occur")
+
+
+def _mirror_and_lighten(image: np.ndarray, mask: np.ndarray, seed: int) -> Pair:
+    if np.random.default_rng(seed).random() < 0.5:
+        image, mask = image[:, ::-1], mask[:, ::-1]
+    return (image * 0.8 + 40).astype(np.uint8), mask
+
+
+def _two_coins(image: np.ndarray, mask: np.ndarray, seed: int) -> Pair:
+    first, second = np.random.default_rng(seed).random(2)
+    return image[:, ::-1] if first < 0.5 else image, mask[:, ::-1] if second < 0.5 else mask
+
+
+def _shift(image: np.ndarray, mask: np.ndarray, seed: int) -> Pair:
+    down, right = np.random.default_rng(seed).integers(-8, 9, 2)
+    return np.roll(image, (down, right), (0, 1)), np.roll(mask, (down, right), (0, 1))
+
+
+def _shift_mixed_up(image: np.ndarray, mask: np.ndarray, seed: int) -> Pair:
+    down, right = np.random.default_rng(seed).integers(-8, 9, 2)
+    return np.roll(image, (down, right), (0, 1)), np.roll(mask, (right, down), (0, 1))
+
+
+def _blur(image: np.ndarray, mask: np.ndarray, seed: int) -> Pair:
+    if np.random.default_rng(seed).random() < 0.5:
+        image, mask = image[::-1, ::-1], mask[::-1, ::-1]
+    return cv2.GaussianBlur(np.ascontiguousarray(image), (5, 5), 0), mask
+
+
+def _turn_apart(image: np.ndarray, mask: np.ndarray, seed: int) -> Pair:
+    degrees = np.random.default_rng(seed).uniform(-30, 30)
+    size = mask.shape[::-1]
+    centre = (size[0] / 2 - 0.5, size[1] / 2 - 0.5)
+    there, back = (cv2.getRotationMatrix2D(centre, angle, 1.0) for angle in (degrees, -degrees))
+    return cv2.warpAffine(image, there, size), cv2.warpAffine(mask, back, size, flags=cv2.INTER_NEAREST)
+
+
+SUSPECTS: dict[str, Callable[[np.ndarray, np.ndarray, int], Pair]] = {
+    "one": _mirror_and_lighten,
+    "two": _two_coins,
+    "three": _shift_mixed_up,
+    "four": _shift,
+    "five": _blur,
+    "six": _turn_apart,
+}
+"""Six augmentations of (image, mask, seed), some of them broken: exercise 3 finds out which."""
+
+_BROKEN = {
+    "two": "frame and mask each throw their own coin",
+    "three": "right and down are swapped for the mask",
+    "six": "the mask turns the other way",
+}
+
+
+@checker
+def check_broken(answer: list[str] | None) -> Verdict:
+    """Which of `SUSPECTS` do not move the mask with the frame?
+
+    Args:
+        answer: their names.
+    """
+    if answer is None or isinstance(answer, str) or not all(name in SUSPECTS for name in answer):
+        return not_yet(f"give a list of names out of {', '.join(SUSPECTS)}")
+    answer = set(answer)
+    if sound := sorted(answer - set(_BROKEN)):
+        return not_yet(
+            f"{sound[0]!r} is sound, expected a list without it: its mask arrives with every frame"
+        )
+    if missing := set(_BROKEN) - answer:
+        return not_yet(
+            f"{len(answer)} of {len(_BROKEN)} found; {len(missing)} more part frame and mask, but not with "
+            "every seed. Try at least 20 seeds, and look at the worst"
+        )
+    return correct("; ".join(f"{name}: {why}" for name, why in _BROKEN.items()))
+
+
+@checker
+def check_lost(answer: Mapping[float, float] | None) -> Verdict:
+    """How many frames lose most of their polyp, by how far the augmentation may shift them?
+
+    Args:
+        answer: {largest shift as a share of the frame: share of frames that kept less than half their polyp}.
+    """
+    if not isinstance(answer, Mapping) or len(answer) < 3:
+        return not_yet("measure at least three shifts: a dictionary {shift: share of frames}")
+    shifts = sorted(answer)
+    if not all(0 < shift <= 1 for shift in shifts):
+        return not_yet(f"the shifts are {shifts}; expected shares of the frame, above 0 and up to 1")
+    if not all(0 <= answer[shift] <= 1 for shift in shifts):
+        return not_yet("each result should be a share of the frames, 0 to 1")
+    if shifts[0] > 0.15 or shifts[-1] < 0.5:
+        return not_yet(f"your shifts go from {shifts[0]} to {shifts[-1]}; begin at 0.1 and go to 0.5 or more")
+    lost = [float(answer[shift]) for shift in shifts]
+    if any(later < earlier - 0.05 for earlier, later in pairwise(lost)):
+        return not_yet(f"{lost}: a longer shift should not lose fewer polyps; use p=1.0 and the same seeds")
+    if lost[0] > 0.3 or lost[-1] < lost[0] + 0.02:
+        return not_yet(
+            f"{lost[0]:.2f} lost at {shifts[0]} and {lost[-1]:.2f} at {shifts[-1]}; expected few first, "
+            "clearly more at the end. Is the keyword right, and do you compare with the mask before?"
+        )
+    return correct(
+        f"from {lost[0]:.0%} to {lost[-1]:.0%} of the frames lose most of their polyp: its strength decides "
+        "when an augmentation stops being true of your data"
+    )

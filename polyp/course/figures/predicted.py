@@ -1,0 +1,153 @@
+"""Predicted masks beside the expert's."""
+
+import numpy as np
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from polyp.course.figures.style import BLUE, LIGHT_BLUE, ORANGE, outline, show_frame
+
+
+def predictions(
+    image: torch.Tensor, mask: torch.Tensor, preds: list[torch.Tensor], names: list[str]
+) -> Figure:
+    """One frame in a row, each time with its mask's outline (white) and another prediction's (dashed).
+
+    Args:
+        image: uint8 RGB (3, H, W).
+        mask: {0, 1}, (1, H, W).
+        preds: each {0, 1} or bool, (1, H, W).
+        names: a title for each prediction.
+    """
+    figure = Figure(figsize=(2.6 * len(preds), 2.7), layout="constrained")
+    axes = figure.subplots(1, len(preds), squeeze=False)[0]
+    for axis, pred, name in zip(axes, preds, names, strict=True):
+        show_frame(axis, image)
+        outline(axis, mask[0].numpy(), "white", "-")
+        outline(axis, pred[0].numpy(), LIGHT_BLUE, "--")
+        axis.set_title(name, fontsize=12)
+    figure.supxlabel("white: the expert's outline     light blue, dashed: the prediction's", fontsize=10)
+    return figure
+
+
+def gallery(images: list, masks: list, preds: list, titles: list[str]) -> Figure:
+    """A column a frame: the frame above; below, the expert's outline in white and the model's dashed.
+
+    Args:
+        images: uint8 RGB, each (H, W, 3); sizes may differ.
+        masks, preds: {0, 1}, each (H, W).
+        titles: one for each frame.
+    """
+    figure = Figure(figsize=(3 * len(images), 5.2), layout="constrained")
+    above, below = figure.subplots(2, len(images), squeeze=False)
+    for column, (image, title) in enumerate(zip(images, titles, strict=True)):
+        for axis in (above[column], below[column]):
+            axis.imshow(image)
+            axis.set_axis_off()
+        above[column].set_title(title, fontsize=12)
+        outline(below[column], masks[column], "white")
+        outline(below[column], preds[column], LIGHT_BLUE, "--", width=3)
+    figure.supxlabel("white: the expert's outline     light blue, dashed: the model's", fontsize=11)
+    return figure
+
+
+def error_maps(
+    masks: list[np.ndarray], preds: list[np.ndarray], titles: list[str], image: np.ndarray | None = None
+) -> Figure:
+    """Every pixel's outcome: found white, false alarm orange, missed blue, background dark.
+
+    Args:
+        masks: {0, 1} (H, W), all of one shape.
+        preds: {0, 1} (H, W), one for each mask.
+        titles: one for each mask.
+        image: uint8 RGB (H, W, 3) to show, darkened, as the background of all.
+    """
+    panel, (height, width) = 9.2 / max(len(masks), 3), masks[0].shape
+    ncols = 4 if len(masks) > 2 else 2
+    extra = 0.7 + 0.2 * titles[0].count("\n") + 0.25 * (ncols == 2)  # inches for titles and legend
+    figure = Figure(figsize=(panel * len(masks), panel * height / width + extra), layout="constrained")
+    colours = np.array([to_rgb(colour) for colour in ("#202020", BLUE, ORANGE, "white")])
+    panels = figure.subplots(1, len(masks), squeeze=False)[0]
+    for axis, mask, pred, title in zip(panels, masks, preds, titles, strict=True):
+        picture = colours[2 * pred.astype(int) + mask]  # (H, W) of 0 to 3 -> (H, W, 3)
+        if image is not None:
+            picture = np.where(((mask + pred) == 0)[..., None], image / 255 * 0.45, picture)
+        axis.imshow(picture, interpolation="nearest")
+        axis.set_axis_off()
+        axis.set_title(title, fontsize=11)
+    names = ("background (tn)", "missed (fn)", "false alarm (fp)", "found (tp)")
+    patches = [Patch(facecolor=c, edgecolor="gray", label=n) for c, n in zip(colours, names, strict=True)]
+    figure.legend(handles=patches[::-1], loc="outside lower center", ncols=ncols, frameon=False)
+    return figure
+
+
+def map_to_mask(image: np.ndarray, probs: np.ndarray, threshold: float, mask: np.ndarray) -> Figure:
+    """A map of numbers 0 to 1, what of it is above a threshold, and that against the true mask.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        probs: 0 to 1 (H, W).
+        threshold: polyp above this.
+        mask: {0, 1} (H, W).
+    """
+    figure = Figure(figsize=(8.7, 2.9), layout="constrained")
+    axes = figure.subplots(1, 3)
+    above = (probs > threshold).astype(np.uint8)
+    titles = ("a number for every pixel", f"above {threshold:g}", "against the truth")
+    pictures = ((probs, "viridis"), (above, "gray"), (image, None))
+    for axis, title, (picture, colours) in zip(axes, titles, pictures, strict=True):
+        shown = axis.imshow(picture, cmap=colours, vmin=0, vmax=1)
+        axis.set_title(title, fontsize=13)
+        axis.set_axis_off()
+        if picture is probs:
+            figure.colorbar(shown, ax=axis, location="left", shrink=0.8)
+    outline(axes[2], mask, "white", "-")
+    outline(axes[2], above, LIGHT_BLUE, "--")
+    figure.supxlabel("white: the polyp     light blue, dashed: what the map calls polyp", fontsize=11)
+    return figure
+
+
+def prediction_steps(image: np.ndarray, small: np.ndarray, coarse: np.ndarray, probs: np.ndarray) -> Figure:
+    """A prediction in four steps: the frame, what the network sees, its probabilities, the same enlarged.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        small: uint8 RGB (h, w, 3), the frame at the network's size.
+        coarse: probabilities (h, w).
+        probs: probabilities (H, W); the line is where they pass 0.5.
+    """
+    figure = Figure(figsize=(7, 5.4), layout="constrained")
+    axes = figure.subplots(2, 2).flat
+    titles = ("1  the frame", "2  what the network sees", "3  what it answers", "4  enlarged; line at 0.5")
+    for axis, pixels, title in zip(axes, (image, small, coarse, probs), titles, strict=True):
+        picture = axis.imshow(pixels, cmap="gray", vmin=0, vmax=1 if pixels.ndim == 2 else None)
+        axis.set_title(f"{title}  ({pixels.shape[1]} x {pixels.shape[0]})", fontsize=11)
+        axis.set_axis_off()
+    outline(axis, probs > 0.5, ORANGE)
+    figure.colorbar(picture, ax=figure.axes, label="probability of polyp", shrink=0.6)
+    return figure
+
+
+def flip_disagreement(image: np.ndarray, mask: np.ndarray, flipped: np.ndarray) -> Figure:
+    """A frame with its mask, and the mean and the spread of the probabilities of its mirrorings.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        mask: {0, 1}, (H, W).
+        flipped: probabilities (mirrorings, H, W), all turned back.
+    """
+    figure = Figure(figsize=(9, 2.9), layout="constrained")
+    first, *rest = figure.subplots(1, 3)
+    first.imshow(image)
+    outline(first, mask, "white")
+    outline(first, flipped.mean(axis=0) > 0.5, LIGHT_BLUE, "--", width=3)
+    first.set_title("white: expert; dashed: model", fontsize=11)
+    first.set_axis_off()
+    maps = ((flipped.mean(axis=0), "mean of the four", 1), (flipped.std(axis=0), "standard deviation", None))
+    for axis, (pixels, title, highest) in zip(rest, maps, strict=True):
+        picture = axis.imshow(pixels, cmap="gray", vmin=0, vmax=highest)
+        axis.set_title(title, fontsize=11)
+        axis.set_axis_off()
+        figure.colorbar(picture, ax=axis, shrink=0.8)
+    return figure

@@ -1,0 +1,262 @@
+"""Frames and masks on disk -> a torch `Dataset`, decoded once.
+
+`open_data` is the way from a configuration to the three datasets of a run; `FrameCache` holds the
+decoded pixels; `PolypDataset` hands them out.
+"""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from polyp.config import TrainConfig
+from polyp.data import augmentation as _augment
+from polyp.data.images import read_image, read_mask
+from polyp.data.known import find_dataset
+from polyp.data.pairs import Pair, find_pairs, read_sequences
+from polyp.data.split import PARTS, make_split, packaged_split, parts_of
+from polyp.disk import new_folder, project_root
+from polyp.errors import DataError, UsageError
+
+CACHE_FORMAT = "1"  # change it whenever the same files would be decoded differently
+
+
+class FrameCache:
+    """All pairs of a dataset, decoded and resized once, memory-mapped from disk.
+
+    `images` is uint8 RGB (n, H, W, 3), `masks` is uint8 {0, 1} (n, H, W), `table` has a row a frame:
+    frame, height, width (original), area (polyp's share of the original mask), image and mask (paths).
+
+    The folder's name is a digest of the files' content and the size, so a changed file is never
+    served stale. It is written aside and renamed, so several processes may build it at once.
+    """
+
+    def __init__(self, pairs: list[Pair], size: tuple[int, int], folder: str | Path | None = None):
+        """Open the cache of `pairs` at `size` (height, width), building it first where it is missing.
+
+        Args:
+            pairs: from `pairs.find_pairs`.
+            size: height and width to resize to.
+            folder: where caches lie; `data/cache` of the project by default.
+
+        Raises:
+            DataError: a file cannot be read; image and mask differ in size; the disk is full.
+        """
+        self.size = size
+        self.key = _content_key(pairs, size)
+        self.folder = Path(folder or project_root() / "data" / "cache") / self.key
+        if not self.folder.is_dir():
+            _build_cache(pairs, size, self.folder)
+        self._open(pairs)
+
+    def _open(self, pairs: list[Pair]) -> None:
+        self.images = np.load(self.folder / "images.npy", mmap_mode="r")
+        self.masks = np.load(self.folder / "masks.npy", mmap_mode="r")
+        self.table = pd.read_csv(self.folder / "frames.csv", dtype={"frame": str}, keep_default_na=False)
+        self.table["image"] = [pair.image for pair in pairs]
+        self.table["mask"] = [pair.mask for pair in pairs]
+        self._pairs = pairs
+
+    # A worker process opens the files itself; pickling the arrays would copy them.
+    def __getstate__(self):
+        return {"size": self.size, "key": self.key, "folder": self.folder, "pairs": self._pairs}
+
+    def __setstate__(self, state):
+        self.size, self.key, self.folder = state["size"], state["key"], state["folder"]
+        self._open(state["pairs"])
+
+
+def _content_key(pairs: list[Pair], size: tuple[int, int]) -> str:
+    digest = hashlib.blake2b(f"{CACHE_FORMAT} {size}".encode(), digest_size=12)
+    for pair in pairs:
+        digest.update(f"\n{pair.frame}\n".encode())
+        for path in (pair.image, pair.mask):
+            digest.update(hashlib.blake2b(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _build_cache(pairs: list[Pair], size: tuple[int, int], target: Path) -> None:
+    with new_folder(target, or_existing=True) as build:
+        shapes = {"images": (len(pairs), *size, 3), "masks": (len(pairs), *size)}
+        arrays = {
+            name: np.lib.format.open_memmap(build / f"{name}.npy", "w+", np.uint8, shape)
+            for name, shape in shapes.items()
+        }
+        with ThreadPoolExecutor() as pool:
+            rows = []
+            for i, (image, mask, row) in enumerate(pool.map(lambda pair: _decode(pair, size), pairs)):
+                arrays["images"][i], arrays["masks"][i] = image, mask
+                rows.append(row)
+        for array in arrays.values():
+            array.flush()
+        pd.DataFrame(rows).to_csv(build / "frames.csv", index=False)
+
+
+def _decode(pair: Pair, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, dict]:
+    image, mask = read_pair(pair)
+    height, width = mask.shape
+    row = {"frame": pair.frame, "height": height, "width": width, "area": round(float(mask.mean()), 6)}
+    return *_augment.apply(_augment.evaluation_pipeline(size), image, mask), row
+
+
+def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Decode one pair at its original size: uint8 RGB (H, W, 3) and uint8 {0, 1} (H, W).
+
+    Raises:
+        DataError: a file cannot be read, or the two differ in size.
+    """
+    image, mask = read_image(pair.image), read_mask(pair.mask)
+    if image.shape[:2] != mask.shape:
+        raise DataError(
+            f"{pair.mask}: the mask is {mask.shape[1]} x {mask.shape[0]} px but its image is "
+            f"{image.shape[1]} x {image.shape[0]}; export it again at the image's size"
+        )
+    return image, mask
+
+
+class PolypDataset(Dataset):
+    """Frames of a cache as tensors: image uint8 (3, H, W) in 0-255, mask uint8 {0, 1} (1, H, W).
+
+    The network normalises; the dataset does not. Augmentation follows from (seed, epoch, index)
+    alone, so a run gives the same frames with any number of workers, and after a resume.
+
+    Args:
+        cache: the decoded frames.
+        frames: which of them, by name and in this order; all by default.
+        augment: a name that `augment.training_pipeline` knows.
+        seed: of the augmentation.
+        full_size_masks: hand out the masks at their original size, for scoring as the mask's author
+            drew it. Sizes may then differ between frames: load them one by one.
+
+    Raises:
+        UsageError: a frame that the cache does not hold.
+    """
+
+    def __init__(
+        self,
+        cache: FrameCache,
+        frames: list[str] | None = None,
+        augment: str = "none",
+        seed: int = 0,
+        full_size_masks: bool = False,
+    ):
+        row_of = {frame: row for row, frame in enumerate(cache.table["frame"])}
+        self.frames = list(row_of) if frames is None else list(frames)
+        missing = [frame for frame in self.frames if frame not in row_of]
+        if missing:
+            raise UsageError(f"{len(missing)} frames are not in the data, first '{missing[0]}'")
+        self.cache = cache
+        self.rows = [row_of[frame] for frame in self.frames]
+        self.augment = augment
+        self.seed = seed
+        self.full_size_masks = full_size_masks
+        self.epoch = 0  # set by the training loop before each pass
+        self.pipeline = _augment.training_pipeline(augment)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        row = self.rows[index]
+        image, mask = self.cache.images[row], self.cache.masks[row]
+        if self.full_size_masks:
+            mask = read_mask(self.cache.table["mask"][row])
+        if self.augment != "none":
+            seed = int(np.random.SeedSequence((self.seed, self.epoch, row)).generate_state(1)[0])
+            image, mask = _augment.apply(self.pipeline, image, mask, seed)
+        image = torch.from_numpy(np.array(image)).permute(2, 0, 1)  # (H, W, 3) -> (3, H, W)
+        return image, torch.from_numpy(np.array(mask))[None]  # (H, W) -> (1, H, W)
+
+
+class Data(NamedTuple):
+    """What a run reads: its three datasets, and what they are, so that a checkpoint can say it."""
+
+    about: dict[str, str | int]  # name, frames, content (a digest)
+    split: pd.DataFrame  # columns frame, part
+    train: PolypDataset
+    val: PolypDataset | None  # none with `refit`
+    test: PolypDataset
+
+
+def open_data(config: TrainConfig, path: str | Path | None = None) -> Data:
+    """Find, decode and split the data that `config` names.
+
+    Args:
+        config: its data, split, fold, refit, size, augment and seed count here.
+        path: where the data lies, if not in `$POLYP_DATA` or `data/`.
+
+    Returns:
+        what the data is, and the datasets; only the training set is augmented, and the test set hands
+        out its masks at their original size.
+
+    Raises:
+        DataError, UsageError: see `find_dataset`, `FrameCache` and `parts_of`; also a training set
+            smaller than one batch, or a part without frames.
+    """
+    cache, table = _open_cache(config, path)
+    parts = _parts(table, config)
+    if config.train_sequences:
+        parts["train"] = _some_sequences(table, parts["train"], config.train_sequences, config.seed)
+    if config.batch_size > len(parts["train"]):
+        raise UsageError(
+            f"batch_size is {config.batch_size}, but the training set has {len(parts['train'])} frames; "
+            "choose a smaller batch"
+        )
+    train = PolypDataset(cache, parts["train"], config.augment, config.seed)
+    val = None if config.refit else PolypDataset(cache, parts["val"])
+    test = PolypDataset(cache, parts["test"], full_size_masks=True)
+    about = {"name": config.data, "frames": len(cache.table), "content": cache.key}
+    rows = [(frame, part) for part in PARTS for frame in parts[part]]
+    return Data(about, pd.DataFrame(rows, columns=["frame", "part"]), train, val, test)
+
+
+def _parts(table: pd.DataFrame, config: TrainConfig) -> dict[str, list[str]]:
+    """The frames of each part of the run that `config` describes."""
+    parts = parts_of(table, config.fold)
+    return parts | {"train": parts["train"] + parts["val"], "val": []} if config.refit else parts
+
+
+def _some_sequences(table: pd.DataFrame, frames: list[str], count: int, seed: int) -> list[str]:
+    """The frames of `count` videos among `frames`."""
+    if "sequence" not in table:
+        raise UsageError("train_sequences chooses videos, which a random split mixes; use split=sequence")
+    sequence_of = dict(zip(table["frame"].astype(str), table["sequence"], strict=True))
+    sequences = sorted({sequence_of[frame] for frame in frames})
+    if count > len(sequences):
+        raise UsageError(f"train_sequences is {count}, but {len(sequences)} videos are there to train on")
+    # A larger count keeps the videos of a smaller one, so that a learning curve only ever adds.
+    chosen = set(np.random.default_rng(seed).permutation(sequences)[:count])
+    return [frame for frame in frames if sequence_of[frame] in chosen]
+
+
+def open_part(config: TrainConfig, part: str, path: str | Path | None = None) -> PolypDataset:
+    """The frames of one part (train, val, test) or `all`, to be scored: not augmented, masks full size.
+
+    Raises:
+        UsageError: the validation frames of a run that has learnt from them (`refit`).
+    """
+    if config.refit and part == "val":
+        raise UsageError("this run trained on its validation frames too (refit); score it on test")
+    cache, table = _open_cache(config, path, split=part != "all")
+    frames = None if table is None else _parts(table, config)[part]
+    return PolypDataset(cache, frames, full_size_masks=True)
+
+
+def _open_cache(
+    config: TrainConfig, path: str | Path | None, split: bool = True
+) -> tuple[FrameCache, pd.DataFrame | None]:
+    folder = find_dataset(config.data, path)
+    cache = FrameCache(find_pairs(folder), config.size)
+    if not split:
+        return cache, None
+    frames, areas = cache.table["frame"].tolist(), cache.table["area"].tolist()
+    table = packaged_split(config.data, config.split)
+    if table is None:
+        table = make_split(config.split, frames, areas, read_sequences(folder))
+    return cache, table

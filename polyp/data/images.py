@@ -1,0 +1,154 @@
+"""Pictures on disk: reading images and masks strictly, listing a folder of them, writing a PNG."""
+
+import re
+import warnings
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from polyp.disk import write_atomic
+from polyp.errors import DataError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+MAX_PIXELS = 100_000_000  # 10 000 x 10 000; a larger picture is a scan or a mistake, not a frame
+_filters = Lock()  # Python's warning filters belong to the whole process
+
+
+def open_quietly(path: Path) -> Image.Image:
+    """Read a picture's header without Pillow's warning of large pictures: `MAX_PIXELS` is our bound.
+
+    The user's warning filters are left as they were, from several threads too.
+    """
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(path)
+
+
+def _open(path: Path) -> Image.Image:
+    """Decode `path` upright, or say which file is wrong and what to do about it."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty (0 bytes); copy or export it again")
+    try:
+        with open_quietly(path) as picture:  # closes the file, whatever happens
+            _check_header(picture, path)
+            picture.load()
+            # A phone or a converter may have stored it turned and said so only in its EXIF data.
+            return ImageOps.exif_transpose(picture)
+    except DataError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DataError(
+            f"{path}: larger than {MAX_PIXELS // 1_000_000} megapixels; scale it down or cut it into frames"
+        ) from None
+    except UnidentifiedImageError:
+        raise DataError(
+            f"{path}: not a readable image; expected one of {', '.join(IMAGE_SUFFIXES)}"
+        ) from None
+    except Exception as error:  # damaged bytes make decoders raise nearly anything, struct.error included
+        raise DataError(f"{path}: corrupt or truncated image ({error}); copy or export it again") from None
+
+
+def _check_header(picture: Image.Image, path: Path) -> None:
+    """Refuse, before anything is decoded, what is too large and what decoding would quietly cut to 8 bit."""
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{path}: {width} x {height} px is larger than {MAX_PIXELS // 1_000_000} megapixels; "
+            "scale it down or cut it into frames"
+        )
+    # Pillow has no 16-bit RGB: it drops the low byte and calls the rest RGB. Only the raw mode tells.
+    if any(re.search(";16[BLN]", str(tile[3])) for tile in picture.tile):
+        raise DataError(f"{path}: the image is 16-bit; save it as 8-bit RGB")
+
+
+def _to_rgb(picture: Image.Image, path: Path) -> Image.Image:
+    """Convert where that loses nothing and guesses nothing; otherwise name the mode and the remedy."""
+    mode = picture.mode
+    if mode == "RGB":
+        return picture
+    if mode in ("1", "L"):  # equal channels say the same thing
+        return picture.convert("RGB")
+    if mode in ("P", "PA", "RGBA", "LA"):
+        rgba = picture.convert("RGBA")
+        if rgba.getextrema()[3][0] < 255:
+            raise DataError(
+                f"{path}: the image is partly transparent ({mode}); flatten it onto a background "
+                "and save it as 8-bit RGB"
+            )
+        return rgba.convert("RGB")
+    depth = "16-bit or floating point" if mode.startswith(("I", "F")) else mode
+    raise DataError(f"{path}: the image is {depth}; save it as 8-bit RGB")
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read one picture as uint8 RGB of shape (H, W, 3), values 0-255, turned upright.
+
+    Grey, palette and opaque RGBA pictures are converted, since nothing is lost.
+
+    Raises:
+        DataError: missing, empty, corrupt, 16-bit, CMYK, transparent, or above `MAX_PIXELS`.
+    """
+    path = Path(path)
+    return np.array(_to_rgb(_open(path), path))  # a copy: Pillow's own buffer is read-only
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """Read one mask as uint8 of shape (H, W), values 0 (background) and 1 (polyp).
+
+    A pixel is polyp where its grey value is above 127: lossy files hold values in between (138 of
+    the 612 masks of CVC-ClinicDB do).
+
+    Raises:
+        DataError: as `read_image`; also where the brightest value is between 1 and 127, as in masks
+            that store class numbers: reading those as "no polyp" would be silently wrong.
+    """
+    path = Path(path)
+    grey = np.asarray(_to_rgb(_open(path), path).convert("L"))
+    brightest = int(grey.max())
+    if 0 < brightest <= 127:
+        raise DataError(
+            f"{path}: the mask's brightest value is {brightest}; expected 0 for background and 255 "
+            "for polyp (multiply a 0/1 mask by 255)"
+        )
+    return (grey > 127).astype(np.uint8)
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """The image files directly in `folder`, in natural order (2.png before 10.png), hidden ones left out.
+
+    Raises:
+        DataError: the folder is missing or is not a folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "no such folder"
+        raise DataError(f"{folder}: {what}")
+    return natural_sort(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def natural_sort(paths: Iterable[Path]) -> list[Path]:
+    """Sort by name, numbers by value: `2.png` before `10.png`."""
+
+    def key(path: Path):
+        parts = re.split(r"([0-9]+)", path.name)  # numbers stand at the odd places
+        numbers = [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
+        return numbers, path.name  # the name settles `1.png` and `01.png`
+
+    return sorted(paths, key=key)
+
+
+def write_png(path: str | Path, pixels: np.ndarray) -> Path:
+    """Write uint8 pixels, (H, W) grey or (H, W, 3) RGB, as a PNG, atomically."""
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return write_atomic(path, buffer.getvalue())

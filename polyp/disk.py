@@ -1,0 +1,116 @@
+"""Writing so that nothing is ever half there: files, whole folders, and where both belong."""
+
+import contextlib
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from polyp.errors import DataError
+
+
+def project_root() -> Path:
+    """The checkout that the current folder lies in, or else the current folder itself.
+
+    A notebook runs in `notebooks/`, papermill and the command line in the checkout's top, and in
+    Colab there is no checkout; `data/` and `runs/` belong in the same place for all of them.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "pyproject.toml").is_file() and (folder / "polyp").is_dir():
+            return folder
+    return here
+
+
+def make_folder(path: str | Path) -> Path:
+    """Create a folder and prove that it can be written to, before any work is spent on it.
+
+    Raises:
+        DataError: it cannot be created, or not be written to.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".write-test-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot write here ({error.strerror}); choose another output folder"
+        ) from None
+    return path
+
+
+@contextmanager
+def new_folder(target: str | Path, *, or_existing: bool = False) -> Iterator[Path]:
+    """Fill a folder that becomes `target` when all went well, and is gone otherwise.
+
+    Args:
+        target: the folder to make; its parents are created.
+        or_existing: a `target` that another process finished first is as good; ours is dropped.
+
+    Yields:
+        an empty folder beside `target`. Its content takes `target`'s place at the end, in one step.
+
+    Raises:
+        DataError: it cannot be written to, the disk is full, or `target` exists.
+    """
+    target = Path(target)
+    make_folder(target.parent)
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        build = aside / "content"  # made by mkdir, whose rights follow the umask; mkdtemp's are 0700
+        build.mkdir()
+        yield build
+        if not (or_existing and target.is_dir()):
+            _take_place(build, target, or_existing)
+    except OSError as error:
+        raise DataError(
+            f"{target}: could not be written ({error.strerror or str(error)[:120]}); nothing is left behind; "
+            "free some space or work in another folder"
+        ) from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _take_place(build: Path, target: Path, or_existing: bool) -> None:
+    try:
+        os.replace(build, target)
+    except OSError:
+        if not (or_existing and target.is_dir()):  # else someone was faster, and theirs is as good
+            raise
+
+
+def write_atomic(path: str | Path, content: bytes | str) -> Path:
+    """Write a whole file or nothing: a reader, a crash or a full disk never meets half of it.
+
+    Raises:
+        DataError: the disk is full or the folder cannot be written to; the previous file is kept.
+    """
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(
+            f"{path}: could not be written ({error.strerror}); what stood there before is kept; "
+            "free some space or choose another folder"
+        ) from None
+    finally:  # gone already where all went well; after a full disk or Ctrl-C, leave no litter
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    return path
+
+
+def without_nan(values: dict[str, Any]) -> dict[str, Any]:
+    """A copy with None for every NaN, which JSON does not have."""
+    return {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in values.items()}

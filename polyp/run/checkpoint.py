@@ -1,0 +1,185 @@
+"""One file for a model: safetensors for the numbers, JSON for what they mean. Never a pickle.
+
+The metadata holds everything needed to use the weights: `config` (a `TrainConfig`, nested),
+`preprocessing`, `threshold`, `scores`, `data` and `versions`. A `last` checkpoint also holds the
+optimiser's tensors and the run's `history`, so that training goes on as if it had never stopped.
+"""
+
+import json
+import platform
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse
+from safetensors.torch import save as serialise
+from torch import Tensor
+
+import polyp
+from polyp.config import TrainConfig
+from polyp.disk import write_atomic
+from polyp.errors import DataError, UsageError
+from polyp.model.network import SegmentationNetwork, build_model
+
+FORMAT = 1
+
+
+def describe(config: TrainConfig, scores: dict, data: dict, threshold: float = 0.5) -> dict[str, Any]:
+    """The metadata of a checkpoint, all of it plain JSON values."""
+    return {
+        "format": FORMAT,
+        "config": config.to_dict(),
+        "preprocessing": {"colour": "RGB", "range": [0, 255], "normalisation": "inside the network"},
+        "threshold": threshold,
+        "scores": scores,
+        "data": data,
+        "versions": {
+            "polyp": polyp.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def save_checkpoint(
+    path: str | Path,
+    model: SegmentationNetwork,
+    metadata: dict[str, Any],
+    optimizer: torch.optim.Optimizer | None = None,
+) -> Path:
+    """Write the model, its metadata and, for a run that may go on, its optimiser; all or nothing.
+
+    Raises:
+        DataError: the file cannot be written; what stood there is kept.
+    """
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    if optimizer is not None:
+        tensors |= _optimizer_tensors(model, optimizer)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return write_atomic(path, serialise(tensors, {"polyp": json.dumps(metadata, allow_nan=False)}))
+
+
+def _optimizer_tensors(model: SegmentationNetwork, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {
+        f"optimizer.{name}.{key}": value
+        for name, parameter in model.named_parameters()
+        for key, value in optimizer.state[parameter].items()
+    }
+
+
+def export_half(source: str | Path, target: str | Path, **changes: Any) -> Path:
+    """Copy a checkpoint for shipping: filters in float16, half the size; no optimiser.
+
+    Batch normalisation's small vectors stay as they are: float16 would flush its smallest variances.
+
+    Args:
+        source: a checkpoint that training wrote.
+        target: the file to write.
+        changes: metadata to replace, such as `threshold` or `scores`.
+
+    Raises:
+        DataError: as `read_checkpoint` and `save_checkpoint`.
+    """
+    tensors, metadata = read_checkpoint(source)
+    small = {
+        name: tensor.half() if tensor.ndim == 4 and name.startswith("model.nodes") else tensor
+        for name, tensor in tensors.items()
+        if name.startswith("model.")
+    }
+    metadata = {name: value for name, value in metadata.items() if name != "history"} | changes
+    return write_atomic(target, serialise(small, {"polyp": json.dumps(metadata, allow_nan=False)}))
+
+
+def shipped_model() -> Path:
+    """The checkpoint that comes with the package; see MODEL_CARD.md beside it."""
+    return Path(str(files("polyp.run") / "weights" / "unetpp-efficientnet-lite0.safetensors"))
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """All tensors and the metadata of a checkpoint.
+
+    Raises:
+        DataError: missing, truncated, a pickle, or safetensors that this package did not write.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(
+            f"{path}: is a folder; name the checkpoint in it, such as {path / 'best.safetensors'}"
+        )
+    if not path.is_file():
+        raise DataError(f"{path}: no such checkpoint")
+    content = path.read_bytes()
+    if content[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        raise DataError(
+            f"{path}: a pickle (such as torch.save writes), which can run any code when opened; "
+            "expected a .safetensors file that polyp wrote"
+        )
+    try:
+        tensors = parse(content)
+    except SafetensorError as error:
+        raise DataError(f"{path}: truncated or not a safetensors file ({error}); copy it again") from None
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    try:
+        metadata = json.loads(header["__metadata__"]["polyp"])
+        known = metadata["format"] == FORMAT
+    except (KeyError, ValueError, TypeError):
+        raise DataError(f"{path}: safetensors, but without the metadata that polyp writes") from None
+    if not known:
+        raise DataError(f"{path}: checkpoint format {metadata['format']}; this version reads {FORMAT}")
+    return tensors, metadata
+
+
+def load_model(path: str | Path) -> tuple[SegmentationNetwork, dict[str, Any]]:
+    """The network of a checkpoint, on the CPU in evaluation mode, and its metadata.
+
+    Raises:
+        DataError: see `read_checkpoint`; also tensors that are not those of the network it describes.
+    """
+    tensors, metadata = read_checkpoint(path)
+    try:
+        config = TrainConfig.from_dict(metadata["config"])
+    except (UsageError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: its configuration is not one of this version ({error})") from None
+    model = build_model(config.model)
+    restore_model(model, tensors, path)
+    return model.eval(), metadata
+
+
+def restore_model(model: SegmentationNetwork, tensors: dict[str, Tensor], path: str | Path) -> None:
+    """Put a checkpoint's weights into `model`.
+
+    Raises:
+        DataError: the weights are those of another architecture.
+    """
+    state = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in state.items()}
+    if found != expected:
+        wrong = sorted(
+            name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+        )
+        name = wrong[0]
+        raise DataError(
+            f"{path}: the weights are of another architecture: {len(wrong)} tensors differ, first '{name}' "
+            f"(file {_shape(found.get(name))}, network {_shape(expected.get(name))})"
+        )
+    model.load_state_dict(state)
+
+
+def _shape(shape: torch.Size | None) -> str:
+    return "has none" if shape is None else str(tuple(shape))
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, model: SegmentationNetwork, tensors: dict[str, Tensor]
+) -> None:
+    """Put a checkpoint's optimiser tensors back, each to its parameter."""
+    for name, parameter in model.named_parameters():
+        prefix = f"optimizer.{name}."
+        state = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+        # AdamW counts its steps on the CPU
+        optimizer.state[parameter] = {
+            key: tensor.clone() if key == "step" else tensor.to(parameter) for key, tensor in state.items()
+        }

@@ -1,0 +1,208 @@
+"""Any picture -> a mask at its original size.
+
+`predict_probs` is the heart: the same resize as in training, the network (which normalises itself), and
+the logits enlarged to the picture's own size. `predict_files` streams files through it, one at a time,
+so memory does not grow with their number.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+
+from polyp.data import augmentation as augment
+from polyp.data.images import list_images, read_image, write_png
+from polyp.disk import make_folder, write_atomic
+from polyp.errors import DataError, UsageError
+from polyp.model.network import SegmentationNetwork, resize_logits
+from polyp.run.hardware import autocast
+
+FLIPS = ((), (3,), (2,), (2, 3))  # none, left-right, up-down, both: dimensions of (N, C, H, W)
+OVERLAY_COLOUR = (0, 114, 178)
+
+
+@torch.inference_mode()
+def predict_probs(
+    model: SegmentationNetwork,
+    image: np.ndarray,
+    size: tuple[int, int],
+    *,
+    flips: bool = False,
+    level: int | None = None,
+    precision: str = "auto",
+    out_size: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """The probability of polyp in every pixel of one picture.
+
+    Args:
+        model: a network in evaluation mode, on any device.
+        image: uint8 RGB (H, W, 3), any size.
+        size: height and width the network was trained at.
+        flips: average over the four mirrorings (test-time augmentation; four times the work).
+        level: prune a UNet++ to this level.
+        precision: auto, fp32 or bf16.
+        out_size: height and width of the answer; the picture's own by default.
+
+    Returns:
+        float32 (H, W), 0 to 1.
+
+    Raises:
+        DataError: the network answers with NaN.
+        UsageError: `image` is of another kind; the network has no such level.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UsageError(f"image is {image.dtype} {image.shape}; expected uint8 RGB (H, W, 3)")
+    device = model.mean.device
+    small, _ = augment.apply(augment.evaluation_pipeline(size), image)
+    batch = torch.from_numpy(small).permute(2, 0, 1)[None].to(device)  # (h, w, 3) -> (1, 3, h, w)
+    batch = batch.contiguous(memory_format=torch.channels_last)
+    out_size = out_size or image.shape[:2]
+    probs = torch.zeros(out_size, device=device)
+    chosen = FLIPS if flips else FLIPS[:1]
+    for dims in chosen:
+        with autocast(device, precision):
+            logits = model(batch.flip(dims), level)[-1].flip(dims)  # (1, 1, h, w)
+        probs += resize_logits(logits.float(), out_size)[0, 0].sigmoid() / len(chosen)
+    if probs.isnan().any():
+        raise DataError("the network answers with NaN; the checkpoint is broken")
+    return probs.cpu().numpy()
+
+
+class Prediction(NamedTuple):
+    """One picture's result: its file, the picture, the probabilities float32 (H, W) and the mask."""
+
+    file: Path
+    image: np.ndarray
+    probs: np.ndarray
+    mask: np.ndarray  # uint8 {0, 1} (H, W)
+
+
+def predict_files(
+    model: SegmentationNetwork,
+    files: Iterable[Path],
+    size: tuple[int, int],
+    threshold: float = 0.5,
+    **options,
+) -> Iterator[Prediction | DataError]:
+    """Predict file after file.
+
+    Args:
+        model, size, options: see `predict_probs`.
+        files: pictures; read one at a time.
+        threshold: a pixel is polyp above this probability.
+
+    Yields:
+        a prediction for each file, or for one that cannot be read the error, so the others still go on.
+    """
+    for file in files:
+        try:
+            image = read_image(file)
+        except DataError as error:
+            yield error
+            continue
+        probs = predict_probs(model, image, size, **options)
+        yield Prediction(file, image, probs, (probs > threshold).astype(np.uint8))
+
+
+def collect_inputs(inputs: Iterable[str | Path]) -> list[Path]:
+    """Files and the pictures of folders, in order; none twice.
+
+    Raises:
+        DataError: nothing there; two pictures whose masks would have one name.
+    """
+    files: dict[Path, None] = {}
+    for item in map(Path, inputs):
+        found = list_images(item) if item.is_dir() else [item]
+        if not found:
+            raise DataError(f"{item}: no pictures in this folder")
+        files |= dict.fromkeys(found)
+    by_stem: dict[str, Path] = {}
+    for file in files:
+        other = by_stem.setdefault(file.stem, file)
+        if other is not file:
+            raise DataError(f"{other} and {file}: both would write {file.stem}.png; predict them apart")
+    return list(files)
+
+
+def describe(prediction: Prediction) -> dict:
+    """One row of the table.
+
+    Returns:
+        file; height, width (pixels); area_share of the frame, 0 to 1; components, the number of
+        8-connected regions; boxes, a list of [x, y, width, height] in pixels, largest region first;
+        mean_probability over the predicted polyp, None where there is none.
+    """
+    mask, probs = prediction.mask, prediction.probs
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    regions = sorted(stats[1:].tolist(), key=lambda region: -region[cv2.CC_STAT_AREA])
+    return {
+        "file": str(prediction.file),
+        "height": mask.shape[0],
+        "width": mask.shape[1],
+        "area_share": round(float(mask.mean()), 6),
+        "components": count - 1,
+        "boxes": [region[:4] for region in regions],
+        "mean_probability": round(float(probs[mask == 1].mean()), 4) if mask.any() else None,
+    }
+
+
+def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The picture with the mask's outline, uint8 RGB (H, W, 3); blue with a white rim, to be seen on red."""
+    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    width = max(2, round(min(mask.shape) / 150))
+    drawn = np.ascontiguousarray(image.copy())
+    cv2.drawContours(drawn, contours, -1, (255, 255, 255), width + 2 * max(1, width // 3))
+    cv2.drawContours(drawn, contours, -1, OVERLAY_COLOUR, width)
+    return drawn
+
+
+def write_predictions(
+    predictions: Iterable[Prediction | DataError],
+    folder: str | Path,
+    *,
+    overlays: bool = False,
+    probabilities: bool = False,
+    table: str = "csv",
+) -> tuple[list[dict], list[DataError]]:
+    """Write masks (0/255 PNG), and on request overlays and probability maps, and one table.
+
+    Args:
+        predictions: from `predict_files`; consumed one at a time.
+        folder: where to; created. Masks go into `masks/`, the rest into `overlays/` and
+            `probabilities/` (8-bit grey: 255 x probability).
+        overlays: draw the outline on the picture.
+        probabilities: write the probability map.
+        table: `csv` or `json`; `predictions.csv` has boxes as JSON text.
+
+    Returns:
+        the table's rows, and the errors of the files that could not be read.
+
+    Raises:
+        DataError: the folder cannot be written to, or the disk is full.
+    """
+    folder = make_folder(folder)
+    for name in ("masks", *["overlays"] * overlays, *["probabilities"] * probabilities):
+        make_folder(folder / name)
+    rows, errors = [], []
+    for item in predictions:
+        if isinstance(item, DataError):
+            errors.append(item)
+            continue
+        name = f"{item.file.stem}.png"
+        write_png(folder / "masks" / name, item.mask * 255)
+        if overlays:
+            write_png(folder / "overlays" / name, overlay(item.image, item.mask))
+        if probabilities:
+            write_png(folder / "probabilities" / name, (item.probs * 255).round().astype(np.uint8))
+        rows.append(describe(item))
+    if table == "json":
+        write_atomic(folder / "predictions.json", json.dumps(rows, indent=2) + "\n")
+    else:
+        written = [row | {"boxes": json.dumps(row["boxes"])} for row in rows]
+        write_atomic(folder / "predictions.csv", pd.DataFrame(written).to_csv(index=False))
+    return rows, errors

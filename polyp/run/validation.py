@@ -1,0 +1,77 @@
+"""Loss and scores on frames that the network has not learnt from."""
+
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader
+
+from polyp.data.dataset import PolypDataset
+from polyp.model.losses import Loss, bce_dice_loss, deep_supervision
+from polyp.model.metrics import SCORES, AverageMeter, concatenate, confusion_counts, summarise
+from polyp.model.network import SegmentationNetwork, resize_logits
+from polyp.run.hardware import autocast
+
+
+class Validation(NamedTuple):
+    """What `validate` found.
+
+    `loss` is the mean over the frames; `scores` is `metrics.summarise`'s dictionary; `table` has a row a
+    frame with its counts and scores.
+    """
+
+    loss: float
+    scores: dict[str, float | int]
+    table: pd.DataFrame
+
+
+@torch.inference_mode()
+def validate(
+    model: SegmentationNetwork,
+    dataset: PolypDataset,
+    loss: Loss = bce_dice_loss,
+    threshold: float = 0.5,
+    level: int | None = None,
+    batch_size: int = 8,
+    precision: str = "auto",
+    workers: int = 0,
+) -> Validation:
+    """Score `model` on every frame of `dataset`, at the size of the dataset's masks.
+
+    The model is evaluated where it is and left in the mode it was in.
+
+    Args:
+        model: any network of this package.
+        dataset: what to score on; with `full_size_masks` the logits are enlarged to each mask.
+        loss: of one head; with deep supervision the heads are averaged, as in training.
+        threshold: a pixel is polyp above this probability.
+        level: prune a UNet++ to this level.
+        batch_size: frames at a time (1 where masks have their original sizes).
+        precision: auto, fp32 or bf16.
+        workers: loader processes.
+
+    Raises:
+        ValueError: the network answers with NaN.
+    """
+    device = model.mean.device
+    if dataset.full_size_masks:
+        batch_size = 1
+    meter, counts = AverageMeter(), []
+    was_training = model.training
+    model.eval()
+    try:
+        for image, target in DataLoader(dataset, batch_size, num_workers=workers):
+            image = image.to(device).contiguous(memory_format=torch.channels_last)
+            target = target.to(device)
+            with autocast(device, precision):
+                outputs = model(image, level)
+            outputs = tuple(resize_logits(logits, target.shape[-2:]) for logits in outputs)
+            meter.update(deep_supervision(loss, outputs, target), n=len(image))
+            counts.append(confusion_counts(outputs[-1], target, threshold))
+    finally:
+        model.train(was_training)
+    counts = concatenate(counts)
+    columns = {"frame": dataset.frames}
+    columns |= {name: count.cpu().numpy() for name, count in counts._asdict().items()}
+    columns |= {name: score(counts).cpu().numpy() for name, score in SCORES.items()}
+    return Validation(meter.avg, summarise(counts), pd.DataFrame(columns))

@@ -1,0 +1,282 @@
+"""Reading strictly, writing wholly: what each kind of bad file or bad disk is answered with."""
+
+import contextlib
+import errno
+import gc
+import io
+import os
+import random
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from polyp.data.images import list_images, natural_sort, read_image, read_mask, write_png
+from polyp.disk import make_folder, project_root, write_atomic
+from polyp.errors import DataError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+
+
+def error_of(function, *arguments) -> str:
+    """The message of the DataError that the call must raise; it must fit on one line."""
+    with pytest.raises(DataError) as caught:
+        function(*arguments)
+    gc.collect()  # a file left open would now warn, and warnings are errors here
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def disk_error(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+# --- read_image ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+def test_lossless_formats_come_back_exactly(tmp_path, suffix):
+    Image.fromarray(PIXELS).save(tmp_path / f"a.{suffix}")
+    image = read_image(tmp_path / f"a.{suffix}")
+    np.testing.assert_array_equal(image, PIXELS)
+    assert image.dtype == np.uint8
+    assert image.flags.writeable  # torch.from_numpy warns of arrays that are not
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA"])
+def test_what_loses_nothing_is_converted(tmp_path, mode):
+    picture = Image.fromarray(PIXELS).convert(mode)
+    picture.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.asarray(picture.convert("RGB")))
+
+
+def test_a_path_may_hold_spaces_and_any_letter(tmp_path):
+    path = tmp_path / "Ground Truth – Größe 息肉" / "Bild ä 1.png"
+    write_png(make_folder(path.parent) / path.name, PIXELS)
+    np.testing.assert_array_equal(read_image(path), PIXELS)
+
+
+def test_a_turned_photo_is_read_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "turn me 90 degrees clockwise"
+    Image.fromarray(PIXELS).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.rot90(PIXELS, -1))
+
+
+def test_several_pages_give_the_first_and_leave_no_file_open(tmp_path):
+    page = Image.fromarray(PIXELS)
+    page.save(tmp_path / "a.tif", save_all=True, append_images=[page.rotate(180)])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), PIXELS)
+    gc.collect()
+
+
+def truncated(path):
+    write_png(path, PIXELS)
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def converted(mode, **options):
+    return lambda path: Image.fromarray(PIXELS).convert(mode).save(path, **options)
+
+
+def half_transparent(path):
+    Image.new("RGBA", (4, 4), (9, 9, 9, 128)).save(path)
+
+
+def grey_16_bit(path):
+    cv2.imwrite(str(path), PIXELS[..., 0].astype(np.uint16) * 257)
+
+
+def rgb_16_bit(path):
+    cv2.imwrite(str(path), PIXELS.astype(np.uint16) * 257)
+
+
+BAD_IMAGES = [
+    ("a.png", lambda path: None, "no such file"),
+    ("a.png", Path.touch, "the file is empty (0 bytes); copy or export it again"),
+    ("a.png", lambda path: path.write_text("no picture"), "not a readable image; expected one of .png"),
+    ("a.png", truncated, "corrupt or truncated image (image file is truncated); copy or export it again"),
+    ("a.png", Path.mkdir, "Is a directory"),
+    ("a.png", half_transparent, "partly transparent (RGBA); flatten it onto a background"),
+    (
+        "a.png",
+        converted("P", transparency=bytes(256)),
+        "partly transparent (P); flatten it onto a background",
+    ),
+    ("a.png", grey_16_bit, "the image is 16-bit; save it as 8-bit RGB"),
+    ("a.png", rgb_16_bit, "the image is 16-bit; save it as 8-bit RGB"),
+    ("a.tif", rgb_16_bit, "the image is 16-bit; save it as 8-bit RGB"),
+    ("a.tif", converted("F"), "the image is 16-bit or floating point; save it as 8-bit RGB"),
+    ("a.jpg", converted("CMYK"), "the image is CMYK; save it as 8-bit RGB"),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "message"), BAD_IMAGES)
+@pytest.mark.parametrize("read", [read_image, read_mask])
+def test_a_bad_file_is_named_with_its_remedy(tmp_path, name, make, message, read):
+    make(tmp_path / name)
+    error = error_of(read, tmp_path / name)
+    assert error.startswith(f"{tmp_path / name}: ")
+    assert message in error
+
+
+def test_damaged_bytes_never_raise_anything_else(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).save(buffer, "JPEG", exif=exif, dpi=(72, 72))
+    chance, path = random.Random(0), tmp_path / "a.jpg"
+    for _ in range(200):
+        damaged = bytearray(buffer.getvalue())
+        for _ in range(4):
+            damaged[chance.randrange(2, 150)] = chance.randrange(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(DataError):
+            assert read_image(path).ndim == 3
+
+
+def claims_to_be(path: Path, side: int) -> Path:
+    """A PNG whose header says side x side px and which holds next to nothing: decoding it must fail."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    return path
+
+
+@pytest.mark.parametrize("side", [11_000, 20_000])
+def test_a_huge_picture_is_refused_by_its_header(tmp_path, side):
+    error = error_of(read_image, claims_to_be(tmp_path / "a.png", side))
+    assert "larger than 100 megapixels; scale it down" in error
+
+
+# --- read_mask -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+def test_a_mask_is_cut_above_127(tmp_path, rgb):
+    grey = np.array([[0, 8, 127], [128, 247, 255]], np.uint8)
+    path = write_png(tmp_path / "a.png", np.dstack([grey] * 3) if rgb else grey)
+    mask = read_mask(path)
+    np.testing.assert_array_equal(mask, [[0, 0, 0], [1, 1, 1]])
+    assert mask.dtype == np.uint8
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_mask_may_be_all_background_or_all_polyp(tmp_path, value):
+    path = write_png(tmp_path / "a.png", np.full((3, 4), value, np.uint8))
+    assert (read_mask(path) == value // 255).all()
+
+
+def test_a_black_and_white_mask_is_read(tmp_path):
+    Image.fromarray(np.eye(5) > 0).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), np.eye(5))
+
+
+@pytest.mark.parametrize("value", [1, 127])
+def test_a_mask_of_class_numbers_is_not_read_as_no_polyp(tmp_path, value):
+    path = write_png(tmp_path / "a.png", np.full((3, 4), value, np.uint8))
+    assert f"brightest value is {value}; expected 0 for background and 255" in error_of(read_mask, path)
+
+
+# --- Folders -------------------------------------------------------------------------------------
+
+
+def test_images_are_listed_in_natural_order(tmp_path):
+    for name in ("10.png", "2.PNG", "1.jpg", ".3.png", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "4.png").mkdir()
+    assert [path.name for path in list_images(tmp_path)] == ["1.jpg", "2.PNG", "10.png"]
+
+
+def test_listing_what_is_no_folder(tmp_path):
+    (tmp_path / "file").touch()
+    assert "no such folder" in error_of(list_images, tmp_path / "missing")
+    assert "is not a folder" in error_of(list_images, tmp_path / "file")
+
+
+def test_natural_order_is_total():
+    names = ["1²2.png", "1a2.png", "01.png", "1.png", "a.png"]
+    orders = [[path.name for path in natural_sort(map(Path, order))] for order in (names, names[::-1])]
+    assert orders[0] == orders[1] == ["01.png", "1.png", "1a2.png", "1²2.png", "a.png"]
+
+
+def test_project_root_is_the_checkout_or_here(tmp_path, monkeypatch):
+    notebooks = make_folder(tmp_path / "checkout" / "notebooks")
+    monkeypatch.chdir(notebooks)
+    assert project_root() == notebooks
+    (tmp_path / "checkout" / "pyproject.toml").touch()
+    (tmp_path / "checkout" / "polyp").mkdir()
+    assert project_root() == tmp_path / "checkout"
+
+
+def test_make_folder_leaves_it_empty(tmp_path):
+    assert list(make_folder(tmp_path / "a" / "b").iterdir()) == []
+    make_folder(tmp_path / "a")
+
+
+def test_a_read_only_folder_is_found_out_before_the_work(tmp_path, monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "touch", read_only)
+    message = "cannot write here (Read-only file system); choose another output folder"
+    assert error_of(make_folder, tmp_path / "out") == f"{tmp_path / 'out'}: {message}"
+
+
+def test_a_file_in_a_folders_place(tmp_path):
+    (tmp_path / "out").touch()
+    assert "choose another output folder" in error_of(make_folder, tmp_path / "out")
+
+
+# --- Writing -------------------------------------------------------------------------------------
+
+
+def test_a_file_is_written_and_replaced(tmp_path):
+    path = tmp_path / "a b ü.txt"
+    assert write_atomic(path, "täxt") == path
+    assert path.read_text(encoding="utf-8") == "täxt"
+    write_atomic(str(path), b"\0\1")
+    assert path.read_bytes() == b"\0\1"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_full_disk_keeps_the_old_file_and_leaves_no_litter(tmp_path, monkeypatch, step):
+    path = write_atomic(tmp_path / "a.txt", "old")
+    monkeypatch.setattr(os, step, disk_error)
+    error = error_of(write_atomic, path, "new")
+    assert error.startswith(f"{path}: could not be written (No space left on device)")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_interrupt_keeps_the_old_file_and_leaves_no_litter(tmp_path, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    path = write_atomic(tmp_path / "a.txt", "old")
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_folder_to_write_into(tmp_path):
+    assert "could not be written" in error_of(write_atomic, tmp_path / "missing" / "a.txt", "x")
+    (tmp_path / "file").touch()
+    assert "could not be written" in error_of(write_atomic, tmp_path / "file" / "a.txt", "x")
+
+
+@pytest.mark.parametrize("pixels", [PIXELS, PIXELS[..., 0]], ids=["rgb", "grey"])
+def test_a_png_comes_back_exactly(tmp_path, pixels):
+    path = write_png(tmp_path / "a.png", pixels)
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), pixels)

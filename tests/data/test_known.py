@@ -1,0 +1,470 @@
+"""Finding, downloading and unpacking: a whole dataset or a message that says what to do."""
+
+import errno
+import gc
+import io
+import itertools
+import shutil
+import sys
+import tarfile
+import threading
+import types
+import zipfile
+from functools import partial
+from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from polyp.data import archive as archives
+from polyp.data import known as sources
+from polyp.data.archive import unpack
+from polyp.data.images import write_png
+from polyp.data.known import find_dataset, get_dataset
+from polyp.data.pairs import find_pairs, read_sequences
+from polyp.disk import make_folder
+from polyp.errors import DataError, UsageError
+
+COUNT = 3  # pairs in the small stand-ins for Kvasir-SEG and CVC-ClinicDB
+
+
+def write_pairs(folder: Path, frames=("1", "2", "10"), images="images", masks="masks", suffix=".png") -> Path:
+    random = np.random.default_rng(0)
+    make_folder(folder / images), make_folder(folder / masks)
+    for frame in frames:
+        write_png(folder / images / f"{frame}{suffix}", random.integers(0, 256, (8, 10, 3), dtype=np.uint8))
+        write_png(folder / masks / f"{frame}.png", 255 * random.integers(0, 2, (8, 10), dtype=np.uint8))
+    return folder
+
+
+def error_of(function, *arguments, kind=DataError) -> str:
+    with pytest.raises(kind) as caught:
+        function(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def tree(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch) -> Path:
+    """An empty project to work in: nothing in data/, no POLYP_DATA, small datasets under known names."""
+    folder = make_folder(tmp_path / "project – ü")
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("POLYP_DATA", raising=False)
+    monkeypatch.setattr(sources, "PAIRS", {"cvc-clinicdb": COUNT + 1, "kvasir-seg": COUNT})
+    return folder
+
+
+# --- A folder of pairs ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("images", "masks"),
+        ("Images", "MASKS"),
+        ("Original", "Ground Truth"),
+        ("PNG/Original", "PNG/Ground Truth"),
+        ("png/images", "png/masks"),
+        ("TIF/Original", "TIF/Ground Truth"),
+    ],
+)
+def test_pairs_are_found_in_natural_order(tmp_path, images, masks):
+    folder = write_pairs(tmp_path / "a b ü", images=images, masks=masks)
+    pairs = find_pairs(folder)
+    assert [pair.frame for pair in pairs] == ["1", "2", "10"]
+    assert pairs[2].image == folder / images / "10.png"
+    assert pairs[2].mask == folder / masks / "10.png"
+
+
+def test_a_frame_and_its_mask_may_differ_in_format(tmp_path):
+    pairs = find_pairs(write_pairs(tmp_path, suffix=".jpg"))
+    assert {(pair.image.suffix, pair.mask.suffix) for pair in pairs} == {(".jpg", ".png")}
+
+
+def test_png_comes_before_tif(tmp_path):
+    for kind in ("TIF", "PNG"):
+        write_pairs(tmp_path / kind, images="Original", masks="Ground Truth")
+    assert find_pairs(tmp_path)[0].image == tmp_path / "PNG" / "Original" / "1.png"
+
+
+def test_no_folder_no_dataset_no_images(tmp_path):
+    assert error_of(find_pairs, tmp_path / "missing") == f"{tmp_path / 'missing'}: no such folder"
+    assert "expected the folders images/ and masks/" in error_of(find_pairs, tmp_path)
+    write_pairs(tmp_path, frames=())
+    assert f"{tmp_path}: no images in it" in error_of(find_pairs, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("emptied", "missing"),
+    [("masks", "images: 4 of 5 without mask"), ("images", "masks: 4 of 5 without image")],
+)
+def test_a_file_without_its_partner_is_named(tmp_path, emptied, missing):
+    write_pairs(tmp_path, frames="abcde")
+    for frame in "abcd":
+        (tmp_path / emptied / f"{frame}.png").unlink()
+    assert f"{missing} (a.png, b.png, c.png and 1 more); add each" in error_of(find_pairs, tmp_path)
+
+
+@pytest.mark.parametrize("place", ["images", "masks"])
+def test_two_files_of_one_stem_are_named(tmp_path, place):
+    write_pairs(tmp_path)
+    shutil.copy(tmp_path / place / "2.png", tmp_path / place / "2.jpg")
+    assert f"{place}: 2.jpg and 2.png share a stem; keep one" in error_of(find_pairs, tmp_path)
+
+
+# --- sequences.csv -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["", "PNG"])
+@pytest.mark.parametrize("opened", ["", "PNG"])
+def test_sequences_lie_beside_the_frames_or_beside_png(tmp_path, place, opened):
+    write_pairs(tmp_path / "PNG")
+    (tmp_path / place / "sequences.csv").write_text("\ufeffframe,sequence\n1,1\n2,1\n\n010,2\n", "utf-8")
+    assert read_sequences(tmp_path / opened) == {"1": 1, "2": 1, "010": 2}
+
+
+def test_sequences_may_be_missing(tmp_path):
+    assert read_sequences(write_pairs(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected that header"),
+        ("name,video\n1,1\n", "the first line is not 'frame,sequence'"),
+        ("frame,sequence\n1\n", "line 2: '1'; expected a frame and a whole number"),
+        ("frame,sequence\n1,1\n2,x\n", "line 3: '2,x'; expected a frame and a whole number"),
+        ("frame,sequence\n1,1\n2,1\n1,2\n", "line 4: frame '1' is listed twice"),
+        ("frame,sequence\nÄ,1\n".encode("latin-1"), "save it as CSV in UTF-8"),
+    ],
+)
+def test_a_wrong_table_of_sequences(tmp_path, text, message):
+    write_pairs(tmp_path)
+    (tmp_path / "sequences.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    error = error_of(read_sequences, tmp_path)
+    assert error.startswith(str(tmp_path / "sequences.csv"))
+    assert message in error
+
+
+# --- find_dataset --------------------------------------------------------------------------------
+
+
+def test_any_folder_is_a_dataset(tmp_path):
+    assert find_dataset(str(tmp_path)) == tmp_path
+
+
+def test_the_path_then_the_variable_then_the_project(tmp_path, project, monkeypatch):
+    mine, other = write_pairs(tmp_path / "mine"), write_pairs(tmp_path / "shelf" / "Kvasir-SEG").parent
+    here = write_pairs(project / "data" / "kvasir-seg")
+    assert find_dataset("kvasir-seg") == here
+    monkeypatch.setenv("POLYP_DATA", str(other))
+    assert find_dataset("kvasir-seg") == other / "Kvasir-SEG"
+    assert find_dataset("kvasir-seg", mine) == mine
+    assert find_dataset("kvasir-seg", other) == other / "Kvasir-SEG"
+    assert "no dataset in it" in error_of(find_dataset, "kvasir-seg", make_folder(tmp_path / "empty"))
+
+
+def test_the_variable_may_be_the_dataset_but_never_another_one(tmp_path, monkeypatch):
+    folder = write_pairs(tmp_path / "some")
+    monkeypatch.setenv("POLYP_DATA", str(folder))
+    assert find_dataset("kvasir-seg") == folder
+    assert f"holds {COUNT} pairs, not {COUNT + 1}" in error_of(find_dataset, "cvc-clinicdb")
+
+
+def test_a_relative_variable_holds_in_the_notebooks_folder_too(tmp_path, project, monkeypatch):
+    """Set in the checkout's top, where it is meant to hold; JupyterLab and nbval run in `notebooks/`."""
+    folder = write_pairs(tmp_path / "shared")
+    (project / "pyproject.toml").touch()
+    make_folder(project / "polyp")
+    monkeypatch.setenv("POLYP_DATA", "../shared")
+    monkeypatch.chdir(make_folder(project / "notebooks" / "deeper"))
+    assert find_dataset("kvasir-seg").resolve() == folder.resolve()
+
+
+def test_a_variable_that_leads_nowhere_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("POLYP_DATA", str(tmp_path / "gone"))
+    assert "gone: no such folder; correct the variable or unset it" in error_of(find_dataset, "kvasir-seg")
+
+
+@pytest.mark.parametrize("name", ["kvasir-seg", "cvc-clinicdb"])
+def test_a_dataset_that_is_not_there(name):
+    error = error_of(find_dataset, name)
+    assert f"run `polyp data get {name}`" in error
+    assert sources.PAGES[name] in error
+    assert f"`polyp data get {name} --archive FILE`" in error
+    assert "POLYP_DATA" in error
+
+
+@pytest.mark.parametrize("function", [find_dataset, get_dataset])
+def test_a_misspelt_name(function):
+    assert "did you mean 'kvasir-seg'?" in error_of(function, "Kvasir_SEG", kind=UsageError)
+    assert "choose one of: synthetic, " in error_of(function, "", kind=UsageError)
+
+
+def test_two_folders_at_once(tmp_path):
+    assert "two folders; give one" in error_of(find_dataset, tmp_path, tmp_path, kind=UsageError)
+
+
+def test_synthetic_is_made_in_the_project(tmp_path, project, monkeypatch):
+    def write_dataset(folder, **options):
+        assert options == {"seed": 0, "sequences": 12, "frames": 10}
+        write_pairs(folder)
+
+    monkeypatch.setitem(
+        sys.modules, "polyp.data.synthetic", types.SimpleNamespace(write_dataset=write_dataset)
+    )
+    monkeypatch.setenv("POLYP_DATA", str(write_pairs(tmp_path / "shelf")))
+    assert find_dataset("synthetic") == get_dataset("synthetic") == project / "data" / "synthetic"
+    theirs = write_pairs(tmp_path / "shelf" / "synthetic")
+    assert find_dataset("synthetic") == theirs
+    assert "generated, not unpacked" in error_of(get_dataset, "synthetic", "a.zip", kind=UsageError)
+
+
+# --- Archives ------------------------------------------------------------------------------------
+
+
+def pack(archive: Path, folder: Path) -> Path:
+    kind = {".zip": "zip", ".tar": "tar", ".gz": "gztar"}[archive.suffix]
+    base = archive.with_name(archive.name.split(".")[0])
+    return Path(shutil.make_archive(str(base), kind, folder))
+
+
+def zip_of(path: Path, *members: tuple[zipfile.ZipInfo | str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members:
+            file.writestr(name, content)
+    return path
+
+
+def tar_of(path: Path, **fields) -> Path:
+    info = tarfile.TarInfo("images/1.png")
+    for name, value in fields.items():
+        setattr(info, name, value)
+    with tarfile.open(path, "w") as file:
+        file.addfile(info, io.BytesIO(bytes(info.size)))
+    return path
+
+
+def assert_refused(archive: Path, message: str, project: Path) -> None:
+    """The archive is named with the reason, and neither the dataset nor litter is there afterwards."""
+    error = error_of(unpack, archive, project / "data" / "new")
+    assert error.startswith(str(archive))
+    assert message in error
+    assert tree(project) == set()
+    assert list((project / "data").glob("*")) == []
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz"])
+def test_an_archive_is_unpacked(tmp_path, project, suffix):
+    folder = write_pairs(tmp_path / "a")
+    (make_folder(folder / "__MACOSX") / "._1.png").write_bytes(b"x")
+    archive = pack(tmp_path / f"a{suffix}", folder)
+    target = unpack(archive, project / "data" / "new")
+    assert tree(target) == {path for path in tree(folder) if "__MACOSX" not in path}
+    assert (target / "images" / "1.png").read_bytes() == (folder / "images" / "1.png").read_bytes()
+    assert list((project / "data").iterdir()) == [target]
+    assert "exists already" in error_of(unpack, archive, target)
+
+
+UNSAFE = [
+    "../evil.png",
+    "images/../../evil.png",
+    "/evil.png",
+    "C:/evil.png",
+    "images\\evil.png",
+    "..\\evil.png",
+]
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_no_member_leaves_the_folder(tmp_path, project, name, kind):
+    archive = tmp_path / f"a.{kind}"
+    if kind == "zip":
+        zip_of(archive, ("images/1.png", b"x"), (name, b"x"))
+    else:
+        tar_of(archive, name=name, size=1)
+    assert_refused(archive, "leads out of the folder; do not trust it", project)
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_no_links_or_devices_in_a_tar(tmp_path, project, kind):
+    archive = tar_of(tmp_path / "a.tar", type=kind, linkname="/etc/passwd")
+    assert_refused(archive, "'images/1.png' is a link or a device", project)
+
+
+def test_no_links_in_a_zip(tmp_path, project):
+    link = zipfile.ZipInfo("images/1.png")
+    link.external_attr = 0o120777 << 16
+    assert_refused(zip_of(tmp_path / "a.zip", (link, b"/etc/passwd")), "is a link or a device", project)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_bomb_is_stopped_while_it_unpacks(tmp_path, project, monkeypatch, kind):
+    monkeypatch.setattr(archives, "MAX_UNPACKED", 2_000_000)
+    content = bytes(1_100_000)  # one fits, two do not
+    if kind == "zip":
+        archive = zip_of(tmp_path / "a.zip", ("1.png", content), ("2.png", content))
+    else:
+        archive = tar_of(tmp_path / "a.tar", size=2_200_000)
+    assert_refused(archive, "unpacks to over 2000000 bytes", project)
+
+
+def test_too_many_members(tmp_path, project, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 5)
+    archive = zip_of(tmp_path / "a.zip", *((f"{i}.png", b"") for i in range(6)))
+    assert_refused(archive, "more than 5 members", project)
+
+
+def test_archives_that_cannot_be_read(tmp_path, project):
+    (project / "data").mkdir()
+    archive = pack(tmp_path / "a.tar.gz", write_pairs(tmp_path / "a"))
+    archive.write_bytes(archive.read_bytes()[:-100])
+    assert_refused(archive, "damaged or encrypted archive", project)
+    damaged = zip_of(tmp_path / "c.zip", ("1.png", b"x" * 99))
+    data = bytearray(damaged.read_bytes())
+    data[14] ^= 1  # the checksum in the local header and, below, in the directory
+    data[data.index(b"PK\x01\x02") + 16] ^= 1
+    damaged.write_bytes(data)
+    assert_refused(damaged, "damaged or encrypted archive (Bad CRC-32", project)
+    (tmp_path / "d.rar").write_bytes(b"Rar!\x1a\x07\x01\x00")
+    assert_refused(tmp_path / "d.rar", "unpack it by hand and repack it as zip", project)
+    assert_refused(tmp_path / "gone.zip", "no such file; expected a zip or tar archive", project)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
+def test_an_interrupt_or_a_full_disk_leaves_nothing(tmp_path, project, monkeypatch, error):
+    archive = pack(tmp_path / "a.zip", write_pairs(tmp_path / "a"))
+    members = archives._members
+
+    def cut_short(archive):
+        yield from itertools.islice(members(archive), 4)
+        raise error
+
+    monkeypatch.setattr(archives, "_members", cut_short)
+    with pytest.raises((KeyboardInterrupt, DataError)) as caught:
+        unpack(archive, project / "data" / "new")
+    if isinstance(error, OSError):
+        assert "new: could not be written (No space left on device); nothing is left" in str(caught.value)
+    assert list((project / "data").iterdir()) == []
+
+
+# --- get_dataset ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nested", ["", "Kvasir-SEG", "a/b/Kvasir-SEG"])
+def test_an_archive_downloaded_by_hand(tmp_path, project, nested):
+    write_pairs(tmp_path / "a" / nested)
+    target = get_dataset("kvasir-seg", pack(tmp_path / "a.zip", tmp_path / "a"))
+    assert target == project / "data" / "kvasir-seg" == find_dataset("kvasir-seg")
+    assert len(find_pairs(target)) == COUNT
+    assert list(target.parent.iterdir()) == [target]
+    assert get_dataset("kvasir-seg") == target  # there already: no download
+
+
+def test_an_archive_that_holds_something_else(tmp_path, project):
+    def refused(folder):
+        archive = pack(tmp_path / f"{folder.name}.zip", folder)
+        error = error_of(get_dataset, "kvasir-seg", archive)
+        assert list((project / "data").iterdir()) == []
+        return error
+
+    assert f"2 pairs in the archive, expected {COUNT}; download" in refused(write_pairs(tmp_path / "a", "12"))
+    assert "no frames and masks in the archive" in refused(make_folder(tmp_path / "b"))
+    broken = write_pairs(tmp_path / "c")
+    (broken / "images" / "2.png").write_bytes(b"")
+    assert "2.png: the file is empty" in refused(broken)
+    write_pairs(tmp_path / "d" / "x"), write_pairs(tmp_path / "d" / "y")
+    assert "several datasets in it (x, y)" in refused(tmp_path / "d")
+
+
+def test_what_stands_in_the_way_is_not_touched(tmp_path, project):
+    target = write_pairs(project / "data" / "kvasir-seg", "1")
+    before = tree(target)
+    assert "move it away and run this again" in error_of(get_dataset, "kvasir-seg")
+    assert tree(target) == before
+
+
+def test_a_folder_that_cannot_be_written(project, monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "touch", read_only)
+    assert "data: cannot write here (Read-only file system)" in error_of(get_dataset, "kvasir-seg")
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A folder served over HTTP on this machine, and its address."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    folder = make_folder(tmp_path / "served")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as running:
+        threading.Thread(target=running.serve_forever).start()
+        yield folder, f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_kvasir_is_downloaded(tmp_path, project, server, monkeypatch):
+    folder, address = server
+    write_pairs(tmp_path / "a" / "Kvasir-SEG", suffix=".jpg")
+    archive = pack(folder / "kvasir-seg.zip", tmp_path / "a")
+    monkeypatch.setattr(sources, "KVASIR_URL", f"{address}/{archive.name}")
+    monkeypatch.setattr(sources, "KVASIR_SHA256", "0" * 64)
+    error = error_of(get_dataset, "kvasir-seg")
+    assert "does not match the known hash" in error
+    assert list((project / "data").iterdir()) == []
+    monkeypatch.setattr(sources, "KVASIR_SHA256", sha256(archive.read_bytes()).hexdigest())
+    target = get_dataset("kvasir-seg")
+    assert len(find_pairs(target)) == COUNT
+    assert list((project / "data").iterdir()) == [target]
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+def test_no_network(project, server, monkeypatch):
+    monkeypatch.setattr(sources, "KVASIR_URL", f"{server[1]}/gone.zip")
+    assert "gone.zip: download failed (HTTPError: 404" in error_of(get_dataset, "kvasir-seg")
+    gc.collect()  # pooch leaves the socket of a refused request to the garbage collector, which warns
+    monkeypatch.setattr(sources, "KVASIR_URL", "http://127.0.0.1:1/kvasir-seg.zip")  # a closed port
+    error = error_of(get_dataset, "kvasir-seg")
+    assert error.startswith("http://127.0.0.1:1/kvasir-seg.zip: download failed (ConnectionError")
+    assert "`polyp data get kvasir-seg --archive FILE`" in error
+    assert list((project / "data").iterdir()) == []
+
+
+def test_clinicdb_comes_from_kaggle_with_its_sequences(tmp_path, project, monkeypatch):
+    frames = [str(frame) for frame in range(1, COUNT + 2)]
+    for kind in ("PNG", "TIF"):
+        write_pairs(tmp_path / "cache", frames, f"{kind}/Original", f"{kind}/Ground Truth")
+    asked = []
+    kaggle = types.SimpleNamespace(dataset_download=lambda name: asked.append(name) or tmp_path / "cache")
+    monkeypatch.setitem(sys.modules, "kagglehub", kaggle)
+    target = get_dataset("cvc-clinicdb")
+    assert asked == [sources.CLINICDB_KAGGLE]
+    assert [pair.image.parent.parent.name for pair in find_pairs(target)] == ["PNG"] * (COUNT + 1)
+    sequences = read_sequences(target)
+    assert (sequences["25"], sequences["26"], sequences["612"]) == (1, 2, 29)
+    assert (tmp_path / "cache" / "PNG").is_dir()  # Kaggle's own copy is not ours to move
+
+
+def test_kaggle_is_missing_or_fails(project, monkeypatch):
+    def fails(_):
+        raise RuntimeError("no\nroute")
+
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    assert 'pip install "polyp-course[kaggle]"' in error_of(get_dataset, "cvc-clinicdb")
+    monkeypatch.setitem(sys.modules, "kagglehub", types.SimpleNamespace(dataset_download=fails))
+    error = error_of(get_dataset, "cvc-clinicdb")
+    assert "download failed (RuntimeError: no route); check the network, or download the archive" in error
+    assert list((project / "data").iterdir()) == []

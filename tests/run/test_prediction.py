@@ -1,0 +1,181 @@
+import json
+import tracemalloc
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from polyp.config import configure
+from polyp.data.dataset import open_part
+from polyp.data.images import read_image
+from polyp.errors import DataError, UsageError
+from polyp.model.network import build_model
+from polyp.run import prediction as module
+from polyp.run.prediction import (
+    Prediction,
+    collect_inputs,
+    describe,
+    overlay,
+    predict_files,
+    predict_probs,
+    write_predictions,
+)
+from polyp.run.validation import validate
+
+SIZE = (32, 32)
+
+
+@pytest.fixture
+def model():
+    return build_model(configure(widths=(4, 8, 16)).model).eval()
+
+
+def picture(path, size=(50, 70), seed=0, mode="RGB"):
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).convert(mode).save(path)
+    return path
+
+
+@pytest.mark.parametrize("size", [(50, 70), (32, 32), (3, 5), (1, 1), (301, 17)])
+def test_the_answer_has_the_pictures_size(model, size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    probs = predict_probs(model, image, SIZE)
+    assert (probs.shape, probs.dtype) == (size, np.float32)
+    assert ((probs >= 0) & (probs <= 1)).all()
+
+
+def test_prediction_and_validation_agree(model, tiny):
+    """Same resize, same network, same enlargement: the masks that are scored are the masks one gets."""
+    dataset = open_part(tiny, "test")
+    table = validate(model, dataset, threshold=0.5, precision="fp32").table
+    for frame, row in zip(dataset.frames, table.itertuples(), strict=True):
+        image = read_image(dataset.cache.table.set_index("frame")["image"][frame])
+        mask = predict_probs(model, image, tiny.size, precision="fp32") > 0.5
+        assert mask.sum() == row.tp + row.fp
+
+
+def test_flips_average_four_views(model):
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+    views = [
+        predict_probs(model, np.ascontiguousarray(image[::a, ::b]), SIZE, precision="fp32")[::a, ::b]
+        for a in (1, -1)
+        for b in (1, -1)
+    ]
+    ours = predict_probs(model, image, SIZE, flips=True, precision="fp32")
+    np.testing.assert_allclose(ours, np.mean(views, axis=0), atol=1e-5)
+
+
+def test_a_level(model):
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+    batch = torch.from_numpy(image).permute(2, 0, 1)[None]
+    expected = model(batch)[0].sigmoid()[0, 0].detach().numpy()
+    np.testing.assert_allclose(
+        predict_probs(model, image, SIZE, level=1, precision="fp32"), expected, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "JPEG", "tif", "tiff", "bmp"])
+def test_every_format_and_awkward_names(model, tmp_path, suffix):
+    file = picture(tmp_path / "Ordner mit Ä" / f"größe 1.{suffix}")
+    (found,) = predict_files(model, collect_inputs([file.parent]), SIZE)
+    rows, errors = write_predictions([found], tmp_path / "out")
+    assert errors == []
+    assert np.asarray(Image.open(tmp_path / "out" / "masks" / "größe 1.png")).shape == (50, 70)
+    assert rows[0]["file"] == str(file)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
+def test_grey_palette_and_opaque_rgba_work(model, tmp_path, mode):
+    file = picture(tmp_path / "a.png", mode=mode)
+    (found,) = predict_files(model, [file], SIZE)
+    assert found.image.shape == (50, 70, 3)
+
+
+def test_a_bad_file_is_told_and_the_others_go_on(model, tmp_path):
+    files = [picture(tmp_path / f"{n}.png", seed=n) for n in range(3)]
+    files[1].write_bytes(files[1].read_bytes()[:100])
+    rows, errors = write_predictions(predict_files(model, files, SIZE), tmp_path / "out")
+    assert [row["file"] for row in rows] == [str(files[0]), str(files[2])]
+    assert len(errors) == 1
+    assert str(errors[0]).startswith(f"{files[1]}: corrupt or truncated")
+    assert sorted(p.name for p in (tmp_path / "out" / "masks").iterdir()) == ["0.png", "2.png"]
+
+
+def test_what_is_written(tmp_path):
+    probs = np.zeros((40, 60), np.float32)
+    probs[5:15, 10:30] = 0.9
+    probs[30:33, 50:52] = 0.7
+    probs[0, 0] = 0.4
+    image = np.full((40, 60, 3), 200, np.uint8)
+    item = Prediction(tmp_path / "a.png", image, probs, (probs > 0.5).astype(np.uint8))
+    expected = {
+        "file": str(tmp_path / "a.png"),
+        "height": 40,
+        "width": 60,
+        "area_share": round(206 / 2400, 6),
+        "components": 2,
+        "boxes": [[10, 5, 20, 10], [50, 30, 2, 3]],
+        "mean_probability": round((200 * 0.9 + 6 * 0.7) / 206, 4),
+    }
+    assert describe(item) == expected
+    for table in ("csv", "json"):
+        write_predictions([item], tmp_path / "out", overlays=True, probabilities=True, table=table)
+    assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == [expected]
+    row = pd.read_csv(tmp_path / "out" / "predictions.csv").iloc[0]
+    assert json.loads(row["boxes"]) == expected["boxes"]
+    written = {
+        kind: cv2.imread(str(tmp_path / "out" / kind / "a.png"), 0) for kind in ("masks", "probabilities")
+    }
+    assert set(np.unique(written["masks"])) == {0, 255}
+    np.testing.assert_allclose(written["probabilities"] / 255, probs, atol=0.003)
+    drawn = np.asarray(Image.open(tmp_path / "out" / "overlays" / "a.png"))
+    changed = (drawn != image).any(axis=2)
+    assert changed[5, 10:30].all()
+    assert not changed[9, 15:25].any()  # only the outline
+    assert (image == 200).all()  # the picture itself is not drawn on
+
+
+def test_nothing_found_is_a_row_too(tmp_path):
+    empty = np.zeros((4, 4), np.uint8)
+    item = Prediction(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8), empty.astype(np.float32), empty)
+    row = describe(item)
+    assert (row["components"], row["boxes"], row["mean_probability"]) == (0, [], None)
+    assert overlay(item.image, empty).shape == (4, 4, 3)
+
+
+def test_memory_does_not_grow_with_the_number_of_pictures(monkeypatch, model, tmp_path):
+    file = picture(tmp_path / "a.png", size=(400, 500))
+    monkeypatch.setattr(
+        module, "predict_probs", lambda model, image, size: np.zeros(image.shape[:2], np.float32)
+    )
+    peaks = []
+    for count in (2, 20):
+        tracemalloc.start()
+        write_predictions(predict_files(model, [file] * count, SIZE), tmp_path / "out")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 1_000_000  # one picture here is 1.6 MB with its probabilities
+
+
+def test_inputs(tmp_path):
+    files = [picture(tmp_path / "d" / name) for name in ("2.png", "10.png")]
+    (tmp_path / "d" / "notes.txt").touch()
+    assert collect_inputs([tmp_path / "d", files[0]]) == files
+    picture(tmp_path / "d" / "2.jpg")
+    with pytest.raises(DataError, match=r"both would write 2.png"):
+        collect_inputs([tmp_path / "d"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no pictures in this folder"):
+        collect_inputs([tmp_path / "empty"])
+
+
+def test_mistakes(model):
+    with pytest.raises(UsageError, match="expected uint8 RGB"):
+        predict_probs(model, np.zeros((4, 4)), SIZE)
+    model.heads["2"].bias.data.fill_(float("nan"))
+    with pytest.raises(DataError, match="answers with NaN"):
+        predict_probs(model, np.zeros((4, 4, 3), np.uint8), SIZE)

@@ -1,0 +1,325 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from polyp.config import changed
+from polyp.data.dataset import PolypDataset, open_data, open_part
+from polyp.errors import DataError, UsageError
+from polyp.model.losses import bce_dice_loss
+from polyp.model.metrics import confusion_counts, iou_score
+from polyp.model.network import build_model
+from polyp.run import training as module
+from polyp.run.checkpoint import read_checkpoint
+from polyp.run.folder import RunFolder, compare_runs
+from polyp.run.training import Diverged, best_epoch, epoch_order, fit, learning_rate, train_one_epoch
+
+FIT = """
+import json, sys
+from polyp.config import TrainConfig
+from polyp.run.training import fit
+config = TrainConfig.from_dict(json.loads(sys.argv[1]))
+fit(config, sys.argv[2], resume=len(sys.argv) > 3)
+"""
+
+
+def start_fit(config, run, *resume):
+    command = [sys.executable, "-c", FIT, json.dumps(config.to_dict()), str(run), *resume]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def tensors(path):
+    return read_checkpoint(path)[0]
+
+
+def assert_equal_runs(one, two):
+    for name in ("last.safetensors", "best.safetensors"):
+        ours, theirs = tensors(one / name), tensors(two / name)
+        assert ours.keys() == theirs.keys()
+        different = [key for key in ours if not torch.equal(ours[key], theirs[key])]
+        assert different == []
+    for name in ("metrics.json", "test.csv", "split.csv"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+    logs = [list(csv.DictReader((run / "log.csv").read_text().splitlines())) for run in (one, two)]
+    assert [row | {"seconds": ""} for row in logs[0]] == [row | {"seconds": ""} for row in logs[1]]
+
+
+def test_a_run_killed_at_any_moment_ends_as_if_never_killed(tiny, tmp_path):
+    config = changed(tiny, epochs=4, augment="standard", precision="auto")
+    fit(config, tmp_path / "whole", progress=False)
+
+    run, kills = tmp_path / "killed", 0
+    process = start_fit(config, run)
+    rng = np.random.default_rng(0)
+    while kills < 4:
+        # Wait until it is at work, then strike at a moment that nothing in the code knows of.
+        begun = time.monotonic()
+        while not (run / "last.safetensors").exists() and time.monotonic() - begun < 60:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.3) if kills == 0 else rng.uniform(2, 5))
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kills += 1
+        process = start_fit(config, run, "resume")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert kills >= 1
+    assert_equal_runs(tmp_path / "whole", run)
+
+
+@pytest.mark.parametrize(
+    ("moment", "settings"),
+    [("save_checkpoint", {}), ("validate", {}), ("train_one_epoch", {"refit": True})],
+)
+def test_a_run_that_dies_at_a_known_moment_resumes(tiny, tmp_path, monkeypatch, moment, settings):
+    """Between the writing of `best` and `last` above all."""
+    tiny = changed(tiny, **settings)
+    fit(tiny, tmp_path / "whole", progress=False)
+    place = module.checkpoint if moment == "save_checkpoint" else module
+    real, calls = getattr(place, moment), []
+
+    def dies(*args, **kwargs):
+        calls.append(moment)
+        if len(calls) == 2:
+            raise MemoryError
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, moment, dies)
+        with pytest.raises(MemoryError):
+            fit(tiny, tmp_path / "run", progress=False)
+    fit(tiny, tmp_path / "run", resume=True, progress=False)
+    assert_equal_runs(tmp_path / "whole", tmp_path / "run")
+
+
+def test_ctrl_c_says_how_to_go_on(tiny, tmp_path, monkeypatch, capsys):
+    real = module.train_one_epoch
+
+    def interrupted(*args):
+        if args[5] == 1:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train_one_epoch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tiny, tmp_path / "run")
+    said = capsys.readouterr().out
+    assert "1 whole epochs are saved" in said
+    assert f"polyp train --resume '{tmp_path / 'run'}'" in said
+    fit(tiny, tmp_path / "run", resume=True, progress=False)
+    assert len(RunFolder(tmp_path / "run").log()) == 3
+
+
+def test_workers_change_nothing(tiny, tmp_path):
+    fit(tiny, tmp_path / "alone", progress=False)
+    fit(changed(tiny, workers=2), tmp_path / "shared", progress=False)
+    ours, theirs = (tensors(tmp_path / run / "best.safetensors") for run in ("alone", "shared"))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_the_seed_decides(tiny, tmp_path):
+    for name, seed in (("a", 0), ("b", 1)):
+        fit(changed(tiny, epochs=1, seed=seed), tmp_path / name, progress=False)
+    ours, theirs = (tensors(tmp_path / run / "best.safetensors") for run in "ab")
+    assert not torch.equal(ours["model.nodes.0_0.0.weight"], theirs["model.nodes.0_0.0.weight"])
+
+
+def test_the_run_folder_holds_what_it_says(tiny, tmp_path):
+    run = fit(tiny, tmp_path / "run", progress=False)
+    names = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    assert names - {n for n in names if n.startswith("tensorboard")} == {
+        *("config.json", "split.csv", "log.csv", "curves.png", "metrics.json", "test.csv"),
+        *("last.safetensors", "best.safetensors"),
+        *(f"samples/epoch_00{epoch}.png" for epoch in (1, 2, 3)),
+    }
+    assert run.config() == tiny
+    metrics, log = run.metrics(), run.log()
+    assert metrics["epoch"] == log["val_dice"].idxmax() + 1
+    assert metrics["val"]["dice_per_image"] == pytest.approx(log["val_dice"].max())
+    assert metrics["test"]["images"] == len(open_data(tiny).test)
+
+
+def test_training_learns(tiny, tmp_path):
+    config = changed(tiny, epochs=15, augment="none", lr=0.01)
+    log = fit(config, tmp_path / "run", progress=False).log()
+    assert log["loss"].iloc[-1] < 0.7 * log["loss"].iloc[0]
+    assert log["iou"].iloc[-1] > log["iou"].iloc[0] + 0.1
+
+
+def test_the_reported_means_are_those_of_the_frames(tiny):
+    data, model = open_data(tiny), build_model(tiny.model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    config = changed(tiny, lr=1e-30)  # nothing moves, so the batches can be done again by hand
+    result = train_one_epoch(model, data.train, optimizer, bce_dice_loss, config, epoch=0)
+    order = epoch_order(len(data.train), config.seed, 0)
+    losses, scores = [], []
+    for start in range(0, len(order) - 3, 4):
+        frames = [data.train[i] for i in order[start : start + 4]]
+        image, target = (torch.stack(column) for column in zip(*frames, strict=True))
+        outputs = model(image)
+        losses.append(sum(bce_dice_loss(o, target) for o in outputs).item() / len(outputs))
+        scores += iou_score(confusion_counts(outputs[-1], target)).tolist()
+    assert result.loss == pytest.approx(np.mean(losses), rel=1e-4)
+    assert result.iou == pytest.approx(np.nanmean(scores), abs=1e-3)
+
+
+def test_an_epoch_visits_every_frame_in_its_own_order():
+    orders = [epoch_order(50, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
+    assert epoch_order(50, 0, 1) == orders[1]
+
+
+@pytest.mark.parametrize(("schedule", "peak"), [("onecycle", 30), ("cosine", 5)])
+def test_the_learning_rate_rises_to_its_peak_and_falls(schedule, peak):
+    rates = [learning_rate(step, 100, 0.01, schedule) for step in range(100)]
+    assert rates.index(max(rates)) == peak - 1
+    assert max(rates) == pytest.approx(0.01)
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak - 1 :] == sorted(rates[peak - 1 :], reverse=True)
+    assert 0 < rates[-1] < 1e-4
+    assert learning_rate(0, 1, 0.01) == 0.01
+
+
+def test_nan_names_the_batch_and_keeps_the_last_epoch(tiny, tmp_path, monkeypatch):
+    real, poisoned = PolypDataset.__getitem__, open_data(tiny).train.frames[2]
+
+    def poison(self, index):
+        image, mask = real(self, index)
+        if self.epoch == 1 and self.frames[index] == poisoned:
+            image = image.float() * float("nan")
+        return image, mask
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PolypDataset, "__getitem__", poison)
+        with pytest.raises(Diverged, match=rf"in epoch 2, batch \d+ \(frames .*\b{poisoned}\b.*\); lower lr"):
+            fit(tiny, tmp_path / "run", progress=False)
+    assert all(t.isfinite().all() for t in tensors(tmp_path / "run" / "last.safetensors").values())
+    assert len(RunFolder(tmp_path / "run").log()) == 1
+
+
+def test_patience(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        module,
+        "_row",
+        lambda *args: (
+            {"epoch": args[0] + 1, "val_dice": 0.5 - args[0]}
+            | dict.fromkeys(("lr", "loss", "iou", "val_loss", "val_iou", "seconds"), 0.1)
+        ),
+    )
+    run = fit(changed(tiny, epochs=9, patience=2), tmp_path / "run", progress=False)
+    assert len(run.log()) == 3
+
+
+def test_best_epoch_is_the_earliest_of_the_highest():
+    assert best_epoch([{"val_dice": d} for d in (None, 0.2, 0.7, 0.7, 0.1)]) == 2
+    assert best_epoch([{"val_dice": None}] * 3) == 2
+
+
+def test_refit_learns_from_all_but_the_test_frames_and_keeps_the_last_epoch(tiny, tmp_path, capsys):
+    honest, data = open_data(tiny), open_data(changed(tiny, refit=True))
+    assert data.val is None
+    assert sorted(data.train.frames) == sorted(honest.train.frames + honest.val.frames)
+    assert data.test.frames == honest.test.frames
+    assert set(data.split["part"]) == {"train", "test"}
+
+    run = fit(changed(tiny, refit=True), tmp_path / "run")
+    best, last = tensors(run.best), tensors(run.last)
+    assert all(torch.equal(best[name], last[name]) for name in best)
+    assert run.log()[["val_loss", "val_iou", "val_dice"]].isna().all(axis=None)
+    assert run.metrics()["epoch"] == 3
+    assert run.metrics()["val"] is None
+    assert run.metrics()["test"]["images"] == len(honest.test)
+    assert "val loss" not in capsys.readouterr().out
+    with pytest.raises(UsageError, match="trained on its validation frames too"):
+        open_part(run.config(), "val")
+    assert len(open_part(run.config(), "train")) == len(data.train)
+    fit(tiny, tmp_path / "honest", progress=False)
+    table = compare_runs([tmp_path / "run", tmp_path / "honest"])
+    assert table["run"].tolist() == ["honest", "run"]
+    assert table["val_dice"].isna().tolist() == [False, True]
+
+
+def test_nothing_is_overwritten(tiny, tmp_path):
+    run = fit(changed(tiny, epochs=1), tmp_path / "run", progress=False)
+    before = run.last.read_bytes()
+    with pytest.raises(UsageError, match="holds a run already; go on with it"):
+        fit(tiny, tmp_path / "run")
+    with pytest.raises(UsageError, match=r"began with epochs=1, not 3"):
+        fit(tiny, tmp_path / "run", resume=True)
+    with pytest.raises(DataError, match="holds no run"):
+        fit(tiny, tmp_path / "other", resume=True)
+    assert run.last.read_bytes() == before
+
+
+def test_changed_data_cannot_be_resumed(tiny, tmp_path, monkeypatch):
+    fit(changed(tiny, epochs=1), tmp_path / "run", progress=False)
+    real = module.open_data
+    monkeypatch.setattr(
+        module, "open_data", lambda *args: (d := real(*args))._replace(about=d.about | {"content": "x"})
+    )
+    with pytest.raises(UsageError, match="the data has changed since this run began"):
+        fit(changed(tiny, epochs=1), tmp_path / "run", resume=True)
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_training(tiny, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cannot write here"):
+        fit(tiny, tmp_path / "file" / "run")
+
+
+def test_a_log_file_gets_lines_not_bars(tiny, tmp_path):
+    process = start_fit(tiny, tmp_path / "run")
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert errors == ""
+    assert [line.split()[:2] for line in out.splitlines()] == [["epoch", f"{n}/3"] for n in (1, 2, 3)]
+
+
+def test_no_gpu_is_said(tiny, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU, so asking for one is no mistake")
+    with pytest.raises(UsageError, match="torch finds no GPU"):
+        fit(changed(tiny, device="cuda"), tmp_path / "run")
+    assert not os.path.exists(tmp_path / "run")
+
+
+def test_tensorboard_gets_every_epoch(tiny, tmp_path, monkeypatch):
+    """It is optional, so a stand-in shows what would reach it."""
+    written = []
+
+    class Writer:
+        def __init__(self, folder, purge_step):
+            assert folder == tmp_path / "run" / "tensorboard"
+
+        def add_scalar(self, name, value, epoch):
+            written.append((name, epoch))
+
+        def flush(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Writer))
+    fit(changed(tiny, epochs=2), tmp_path / "run", progress=False)
+    assert {("val_dice", 1), ("val_dice", 2), ("loss", 1), ("loss", 2)} <= set(written)
+
+
+def test_compare_runs(tiny, tmp_path):
+    for name, lr in (("slow", 1e-5), ("fast", 1e-2)):
+        fit(changed(tiny, epochs=2, lr=lr), tmp_path / name, progress=False)
+    table = compare_runs([tmp_path / "slow", tmp_path / "fast"])
+    assert list(table.columns) == ["run", "lr", "epoch", "val_dice", "test_dice"]
+    assert table["val_dice"].is_monotonic_decreasing
+    (tmp_path / "slow" / "metrics.json").unlink()
+    with pytest.raises(DataError, match="this run has not ended"):
+        compare_runs([tmp_path / "slow"])

@@ -1,0 +1,70 @@
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from polyp.data.dataset import open_data, open_part
+from polyp.model.losses import bce_dice_loss
+from polyp.model.metrics import confusion_counts, dice_score
+from polyp.model.network import build_model
+from polyp.run.validation import validate
+
+
+@pytest.fixture
+def model(tiny):
+    return build_model(tiny.model).eval()
+
+
+def test_scores_are_those_of_one_frame_after_the_other(tiny, model):
+    dataset = open_data(tiny).val
+    found = validate(model, dataset, batch_size=3, precision="fp32")
+    assert found.table["frame"].tolist() == dataset.frames
+    losses = []
+    for i, row in enumerate(found.table.itertuples()):
+        image, target = dataset[i]
+        outputs = model(image[None])
+        losses.append(sum(bce_dice_loss(o, target[None]).item() for o in outputs) / len(outputs))
+        counts = confusion_counts(outputs[-1], target[None])
+        assert (row.tp, row.fp, row.fn, row.tn) == tuple(int(c) for c in counts)
+        assert row.dice == pytest.approx(dice_score(counts).item(), nan_ok=True)
+    assert found.loss == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+    assert found.scores["dice_per_image"] == pytest.approx(found.table["dice"].mean())
+    assert found.scores["images"] == len(dataset)
+
+
+def test_full_size_masks_are_scored_at_their_size(tiny, model):
+    dataset = open_part(tiny, "test")
+    table = validate(model, dataset, precision="fp32").table
+    assert (table[["tp", "fp", "fn", "tn"]].sum(axis=1) == 48 * 64).all()
+    image, target = dataset[0]
+    logits = interpolate(model(image[None])[-1], (48, 64), mode="bilinear", align_corners=False)
+    assert table["tp"][0] == ((logits > 0) & (target[None] > 0)).sum().item()
+
+
+def test_threshold_and_level_count(tiny, model):
+    dataset = open_data(tiny).val
+    model.heads["2"].bias.data.fill_(0.3)
+    predicted = [
+        validate(model, dataset, threshold=t, precision="fp32").table.eval("tp + fp").sum()
+        for t in (0.4, 0.5, 0.6)
+    ]
+    assert predicted == sorted(predicted, reverse=True)
+    assert predicted[0] > predicted[2]
+    expected = (model(dataset[0][0][None])[0] > 0).sum().item()
+    pruned = validate(model, dataset, level=1, precision="fp32").table
+    assert pruned["tp"][0] + pruned["fp"][0] == expected
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_is_left_as_it_was(tiny, model, training):
+    model.train(training)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    validate(model, open_data(tiny).val)
+    assert model.training is training
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_broken_network_does_not_pass_for_a_cautious_one(tiny, model):
+    model.heads["2"].bias.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match="the logits hold NaN"):
+        validate(model, open_data(tiny).val)
