@@ -8,7 +8,7 @@ from polyp.course import report
 from polyp.course.experiments import read_result, result_names
 from polyp.errors import DataError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_readme_is_up_to_date():

@@ -6,7 +6,7 @@ The README's scores are test_report's; notebooks 04 and 08 to 10 read their resu
 import json
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
