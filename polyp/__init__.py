@@ -1,3 +1,12 @@
-"""Polyp segmentation in colonoscopy frames: the package behind the course."""
+"""Polyp segmentation in colonoscopy frames: the package behind the course.
 
-__version__ = "0.1.0"
+The names that everybody needs can be imported from here, the others from the four rooms: `polyp.data` (frames
+and masks), `polyp.model` (networks, losses, metrics), `polyp.run` (train, validate, predict) and
+`polyp.course` (exercises, figures, experiments). `__init__.pyi` lists them; each is loaded when it is first used.
+"""
+
+import lazy_loader
+
+__version__ = "0.2.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

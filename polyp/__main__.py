@@ -4,7 +4,6 @@ Exit codes: 0 done, 1 the data or a file cannot be used, 2 the command makes no 
 """
 
 import argparse
-import difflib
 import re
 import sys
 import typing
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import polyp
-from polyp.config import PRESETS, configure, setting_fields
-from polyp.errors import DataError, UsageError
+from polyp.config import PRESETS, Config, changed, configure, setting_fields
+from polyp.errors import DataError, UsageError, look_up, nearest
 
 # Modules that load torch are imported in the commands: `polyp --help` should not take seconds.
 
@@ -30,20 +29,20 @@ class Parser(argparse.ArgumentParser):
         namespace, unknown = super().parse_known_args(args, namespace)
         if unknown:
             flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            self.error(f"unknown argument {unknown[0]!r}{_nearest(unknown[0].split('=')[0], flags)}")
+            self.error(f"unknown argument {unknown[0]!r}{_remedy(unknown[0].split('=')[0], flags)}")
         return namespace, unknown
 
     def error(self, message: str) -> NoReturn:
         found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
         if found:
-            message += _nearest(found[1], re.findall(r"[\w-]+", found[2]))
+            message += _remedy(found[1], re.findall(r"[\w-]+", found[2]))
         sys.stderr.write(f"{self.prog}: {message}\ntry: {self.prog} --help\n")
         sys.exit(2)
 
 
-def _nearest(name: str, choices: list[str]) -> str:
-    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else ""
+def _remedy(name: str, choices: list[str]) -> str:
+    near = nearest(name, choices)
+    return f"; did you mean '{near}'?" if near else ""
 
 
 def build_parser() -> Parser:
@@ -54,7 +53,7 @@ def build_parser() -> Parser:
         "For education and research; not a medical device.",
         epilog="start here:\n"
         "  polyp train --preset quick                          a first model in a minute, no download\n"
-        "  polyp predict frame.png                             masks, with the model that comes along\n"
+        "  polyp predict frame.png                             masks, with the bundled model\n"
         "  polyp predict frame.png --checkpoint runs/quick/best.safetensors\n",
     )
     parser.add_argument("--version", action="version", version=f"polyp {polyp.__version__}")
@@ -64,7 +63,9 @@ def build_parser() -> Parser:
     _add_validate(commands)
     _add_predict(commands)
     _add_experiment(commands)
-    report = commands.add_parser("report", help="renew the README's tables and plot from the results")
+    report = commands.add_parser(
+        "report", help="renew docs/results.md, the README and the model card from the results"
+    )
     report.set_defaults(run=run_report)
     bench = commands.add_parser("bench", help="measure the speed of loading, training and inference here")
     bench.add_argument("--rounds", type=int, default=3, metavar="N", help="of each pair (default 3)")
@@ -76,16 +77,18 @@ def build_parser() -> Parser:
 def _add_data(commands) -> None:
     data = commands.add_parser("data", help="get, check and split datasets")
     actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
+    names = actions.add_parser("list", help="list the known datasets")
+    names.set_defaults(run=run_data_list)
     check = actions.add_parser("check", help="list what is in a dataset and what is wrong with it")
     check.add_argument("path", metavar="PATH", help="a dataset's folder, or its name")
     check.set_defaults(run=run_data_check)
     get = actions.add_parser("get", help="download a dataset, or unpack its archive")
-    get.add_argument("name", choices=("synthetic", "cvc-clinicdb", "kvasir-seg"))
+    get.add_argument("name", metavar="NAME", help="which; `polyp data list` names them")
     get.add_argument("--archive", type=Path, metavar="FILE", help="a zip or tar that you downloaded by hand")
     get.set_defaults(run=run_data_get)
     split = actions.add_parser("split", help="write a dataset's split tables")
     split.add_argument("name", metavar="NAME", help="a dataset's name or folder")
-    split.add_argument("--data-path", type=Path, metavar="DIR", help="where it lies")
+    split.add_argument("--data-path", type=Path, metavar="DIR", help="where it is")
     split.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")
     split.set_defaults(run=run_data_split)
 
@@ -100,9 +103,12 @@ def _add_train(commands) -> None:
     train.add_argument(
         "--out", type=Path, metavar="DIR", help="run folder (default: runs/PRESET, or a free name)"
     )
-    train.add_argument("--resume", type=Path, metavar="DIR", help="go on with a run that was stopped")
+    train.add_argument("--resume", type=Path, metavar="DIR", help="continue an interrupted run")
     train.add_argument(
-        "--data-path", type=Path, metavar="DIR", help="where the data lies (else $POLYP_DATA, data/)"
+        "--data-path", type=Path, metavar="DIR", help="where the data are (else $POLYP_DATA, data/)"
+    )
+    train.add_argument(
+        "--test", action="store_true", help="score the best epoch on the test frames too (once all is chosen)"
     )
     settings = train.add_argument_group("settings")
     for name, setting in setting_fields().items():
@@ -128,12 +134,12 @@ def _argument(hint: Any) -> dict[str, Any]:
 
 
 def _add_validate(commands) -> None:
-    validate = commands.add_parser("validate", help="score a checkpoint on frames it has not learnt from")
+    validate = commands.add_parser("validate", help="score a checkpoint on frames it was not trained on")
     validate.add_argument(
         "checkpoint", type=Path, nargs="?", help="a .safetensors file (default: the shipped model)"
     )
     validate.add_argument("--data", metavar="NAME", help="other data than it was trained on")
-    validate.add_argument("--data-path", type=Path, metavar="DIR", help="where the data lies")
+    validate.add_argument("--data-path", type=Path, metavar="DIR", help="where the data are")
     validate.add_argument(
         "--part",
         choices=("train", "val", "test", "all"),
@@ -154,7 +160,13 @@ def _add_predict(commands) -> None:
         "--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: predictions"
     )
     _add_model_use(predict)
-    predict.add_argument("--flips", action="store_true", help="average over four mirrorings (4 x the time)")
+    predict.add_argument(
+        "--mirror",
+        "--flips",
+        dest="mirror",
+        action="store_true",
+        help="average over four mirrorings (4 x the time)",
+    )
     predict.add_argument("--overlay", action="store_true", help="also draw the outline on each picture")
     predict.add_argument("--probabilities", action="store_true", help="also write the probability maps")
     predict.add_argument("--table", choices=("csv", "json"), default="csv", help="default: csv")
@@ -177,7 +189,7 @@ def _add_experiment(commands) -> None:
         description="Repeat experiments behind the course's numbers, one after the other.",
     )
     experiment.add_argument("names", nargs="*", metavar="NAME", help="which (none: list them)")
-    experiment.add_argument("--data-path", type=Path, metavar="DIR", help="where the data lies")
+    experiment.add_argument("--data-path", type=Path, metavar="DIR", help="where the data are")
     experiment.add_argument(
         "--out", type=Path, metavar="DIR", help="where to (default: polyp/course/results)"
     )
@@ -185,16 +197,22 @@ def _add_experiment(commands) -> None:
 
 
 def run_data_check(args) -> int:
-    from polyp.data.check import survey
-    from polyp.data.known import find_dataset
+    from polyp.data import find_dataset, survey
 
     found = survey(find_dataset(args.path))
     print(found)
     return 0 if found.ok else 1
 
 
+def run_data_list(args) -> int:
+    from polyp.data import DATASETS
+
+    print("\n".join(DATASETS))
+    return 0
+
+
 def run_data_get(args) -> int:
-    from polyp.data.known import get_dataset
+    from polyp.data import get_dataset
 
     print(get_dataset(args.name, args.archive))
     return 0
@@ -209,42 +227,38 @@ def run_data_split(args) -> int:
 
 
 def run_train(args) -> int:
+    from polyp.run import RunFolder, fit, new_run_path
+
     given = {name: getattr(args, name) for name in setting_fields() if getattr(args, name) is not None}
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     if args.resume:
         if given or args.preset or args.out:
-            raise UsageError("--resume goes on as the run began; it takes no preset, settings or --out")
-        from polyp.run.folder import RunFolder
-
+            raise UsageError("--resume continues as the run began; it takes no preset, settings or --out")
         config, path = RunFolder.resume(args.resume).config(), args.resume
     else:
         preset = args.preset or "quick"
         config = configure(preset, **given)
-        from polyp.run.folder import new_run_path
-
         path = args.out or new_run_path(preset)
-    from polyp.run.training import fit
-
-    run = fit(config, path, data_path=args.data_path, resume=bool(args.resume))
+    run = fit(config, path, data_path=args.data_path, resume=bool(args.resume), test=args.test)
     metrics = run.metrics()
     which = "last" if config.refit else "best"
-    print(f"{which} epoch {metrics['epoch']}; test, {_scores_line(metrics['test'])}")
+    scored = [f"{part}, {_scores_line(metrics[part])}" for part in ("val", "test") if metrics[part]]
+    print(f"{which} epoch {metrics['epoch']}; " + "; ".join(scored or ["no frames were left to score it on"]))
     print(f"run folder: {run.path}")
+    if not args.test:
+        print(f"once all is chosen, score the test frames: polyp validate '{run.best}'")
     return 0
 
 
 def run_validate(args) -> int:
-    from polyp.config import changed
+    from polyp.data import open_part
     from polyp.disk import write_atomic
-    from polyp.run.validation import validate
+    from polyp.run import validate
 
     model, config, threshold = _load(args)
     other = args.data is not None and args.data != config.data
     if other:
         config = changed(config, data=args.data, split="random", fold=0, refit=False)
     part = args.part or ("all" if other else "test")
-    from polyp.data.dataset import open_part
-
     dataset = open_part(config, part, args.data_path)
     found = validate(model, dataset, threshold=threshold, level=args.level, precision=args.precision)
     print(f"{config.data}, {part}, {_scores_line(found.scores)}")
@@ -255,13 +269,13 @@ def run_validate(args) -> int:
 
 
 def run_predict(args) -> int:
-    from polyp.run.prediction import collect_inputs, predict_files, write_predictions
+    from polyp.run import collect_inputs, predict_files, write_predictions
 
     files = collect_inputs(args.inputs)
     model, config, threshold = _load(args)
-    model.check_level(args.level)
+    model.ensure_level(args.level)
     predictions = predict_files(
-        model, files, config.size, threshold, flips=args.flips, level=args.level, precision=args.precision
+        model, files, config.size, threshold, mirror=args.mirror, level=args.level, precision=args.precision
     )
     rows, errors = write_predictions(
         predictions, args.out, overlays=args.overlay, probabilities=args.probabilities, table=args.table
@@ -273,12 +287,13 @@ def run_predict(args) -> int:
 
 
 def run_experiment(args) -> int:
-    from polyp.course.experiments import EXPERIMENTS, experiment, experiment_config
+    from polyp.course.experiments import experiment, experiment_names
 
+    known = experiment_names()
     if not args.names:
-        print("\n".join(EXPERIMENTS))
-    for name in args.names:
-        experiment_config(name)  # a misspelt last name should not wait for the first to be trained
+        print("\n".join(known))
+    for name in args.names:  # a misspelt last name should not wait for the first to be trained
+        look_up(dict.fromkeys(known), "experiment", name)
     for name in args.names:
         print(experiment(name, args.data_path, args.out))
     return 0
@@ -300,18 +315,14 @@ def run_bench(args) -> int:
 
 def _load(args):
     """The model on its device, its configuration, and the threshold to use."""
-    import torch
-
-    from polyp.config import TrainConfig
-    from polyp.run.checkpoint import load_model, shipped_model
-    from polyp.run.hardware import choose_device
+    from polyp.run import load_model, to_device
 
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise UsageError(f"--threshold is {args.threshold}; expected a probability, 0 to 1")
-    model, metadata = load_model(args.checkpoint or shipped_model())
-    model = model.to(choose_device(args.device), memory_format=torch.channels_last)
+    model, metadata = load_model(args.checkpoint)
+    model = to_device(model, args.device)
     threshold = metadata["threshold"] if args.threshold is None else args.threshold
-    return model, TrainConfig.from_dict(metadata["config"]), threshold
+    return model, Config.from_dict(metadata["config"]), threshold
 
 
 def _scores_line(scores: dict) -> str:

@@ -1,27 +1,31 @@
-"""Every setting of a run, in two frozen dataclasses.
+"""Every setting of a run, in one frozen dataclass.
 
-One flat set of names serves as papermill parameters, command-line flags and keyword arguments;
-nested, it is the `config.json` of a run folder and the metadata of a checkpoint. An unknown name or a
-wrong type is an error that names the nearest right one.
+The same flat set of names serves as papermill parameters, command-line flags, keyword arguments, the
+`config.json` of a run folder and the metadata of a checkpoint. An unknown name or a wrong type is an error
+that names the nearest right one.
+
+Each choice below repeats the keys of a table next to what it names, in a room above this one: `NETWORKS`,
+`ENCODERS`, `LOSSES`, `AUGMENTATIONS`, `SPLITS`, `SCHEDULES`, `PRECISIONS`, `DEVICES`. (Reading the tables from
+here would load torch for `polyp --help`.) tests/test_tables.py compares the two.
 """
 
 import json
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from polyp.errors import UsageError, did_you_mean
 
 
 def setting(default: Any, meaning: str) -> Any:
-    """A dataclass field that carries what `--help` says of it."""
+    """A dataclass field with its `--help` text."""
     return field(default=default, metadata={"help": meaning})
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """What a network is made of.
+class Config:
+    """What a run does, and with which network. Lengths are in pixels, times in epochs unless said otherwise.
 
     Raises:
         UsageError: a wrong type, a value out of range, an unknown choice.
@@ -31,32 +35,11 @@ class ModelConfig:
     widths: tuple[int, ...] = setting((32, 64, 128, 256, 512), "channels of each resolution, downwards")
     deep_supervision: bool = setting(True, "UNet++ only: a head and a loss at every level")
     encoder: Literal["conv", "efficientnet-lite0", "efficientnet-lite2"] = setting(
-        "conv", "UNet++ only: which first column"
+        "conv", "UNet++ only: the first column"
     )
-
-    def __post_init__(self):
-        _check_types(self)
-        _require(len(self.widths) >= 2, "widths", self.widths, "at least two resolutions")
-        _require(min(self.widths) >= 1, "widths", self.widths, "positive channel counts")
-        if self.encoder != "conv":
-            needed = f"unetpp for encoder={self.encoder}"
-            _require(self.architecture == "unetpp", "architecture", self.architecture, needed)
-            needed = f"4 channel counts for encoder={self.encoder}, such as 16 32 48 64"
-            _require(len(self.widths) == 4, "widths", self.widths, needed)
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """What a training run does. Lengths are in pixels, times in epochs unless said otherwise.
-
-    Raises:
-        UsageError: a wrong type, a value out of range, an unknown choice.
-    """
-
-    model: ModelConfig = field(default_factory=ModelConfig)
-    data: str = setting("synthetic", "synthetic, cvc-clinicdb, kvasir-seg, or a folder of pairs")
+    data: str = setting("synthetic", "a dataset's name (`polyp data list`), or a folder of pairs")
     split: Literal["sequence", "random"] = setting("sequence", "by video (honest) or by frame (leaks)")
-    train_sequences: int = setting(0, "train on so many videos only, drawn by the seed; 0 is all")
+    train_sequences: int = setting(0, "train on this many videos only, drawn by the seed; 0 means all")
     refit: bool = setting(False, "train on the validation frames too, and keep the last epoch")
     fold: int = setting(0, "which fold is the test set, 0 to 4; a random split has only fold 0")
     size: tuple[int, int] = setting((128, 128), "height and width that the network sees")
@@ -70,7 +53,7 @@ class TrainConfig:
     schedule: Literal["onecycle", "cosine"] = setting("onecycle", "long or short warm-up, then a cosine")
     weight_decay: float = setting(1e-2, "AdamW's decoupled weight decay")
     clip_norm: float = setting(1.0, "gradients are scaled down to this norm")
-    patience: int = setting(0, "stop after so many epochs without a better Dice; 0 is never")
+    patience: int = setting(0, "stop after this many epochs without a better Dice; 0 means never")
     precision: Literal["auto", "fp32", "bf16"] = setting("auto", "auto is bf16 where the hardware has it")
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "auto is a GPU if there is one")
     workers: int = setting(0, "loader processes; with the cache 0 is enough on a CPU")
@@ -78,6 +61,13 @@ class TrainConfig:
 
     def __post_init__(self):
         _check_types(self)
+        _require(len(self.widths) >= 2, "widths", self.widths, "at least two resolutions")
+        _require(min(self.widths) >= 1, "widths", self.widths, "positive channel counts")
+        if self.encoder != "conv":
+            needed = f"unetpp for encoder={self.encoder}"
+            _require(self.architecture == "unetpp", "architecture", self.architecture, needed)
+            needed = f"4 channel counts for encoder={self.encoder}, such as 16 32 48 64"
+            _require(len(self.widths) == 4, "widths", self.widths, needed)
         _require(min(self.size) >= 1, "size", self.size, "height and width, both positive")
         for name in ("epochs", "batch_size"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
@@ -88,19 +78,27 @@ class TrainConfig:
         if self.refit:
             needed = "0 with refit, which leaves no frames to judge an epoch by"
             _require(self.patience == 0, "patience", self.patience, needed)
-        if self.encoder_lr != TrainConfig.encoder_lr:  # nobody would notice that it has no effect
+        if self.encoder_lr != Config.encoder_lr:  # nobody would notice that it has no effect
             needed = "no other than the default without a pretrained encoder (preset transfer has one)"
-            _require(self.pretrained and self.model.encoder != "conv", "encoder_lr", self.encoder_lr, needed)
+            _require(self.starts_pretrained, "encoder_lr", self.encoder_lr, needed)
+
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether the network has an encoder that starts from its ImageNet weights."""
+        return self.pretrained and self.encoder != "conv"
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested plain values, ready for JSON."""
+        """Plain values by flat name, ready for JSON."""
         return json.loads(json.dumps(asdict(self)))
 
     @classmethod
-    def from_dict(cls, nested: Mapping[str, Any]) -> "TrainConfig":
-        """The inverse of `to_dict`, as strict as `configure`."""
-        flat = {key: value for key, value in nested.items() if key != "model"}
-        return configure(**flat, **nested.get("model", {}))
+    def from_dict(cls, values: Mapping[str, Any]) -> "Config":
+        """The inverse of `to_dict`, as strict as `configure`.
+
+        Version 0.1 kept the network's settings in an inner dictionary, `model`: its files can be read too.
+        """
+        flat = {key: value for key, value in values.items() if key != "model"}
+        return configure(**flat, **values.get("model", {}))
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -135,12 +133,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def setting_fields() -> dict[str, Any]:
-    """Every setting by its flat name: the dataclass fields of both configurations."""
-    return {f.name: f for cls in (TrainConfig, ModelConfig) for f in fields(cls) if f.name != "model"}
+    """Every setting's dataclass field by its name."""
+    return {f.name: f for f in fields(Config)}
 
 
-def configure(preset: str | None = None, **settings: Any) -> TrainConfig:
-    """A configuration from a preset and the settings that differ from it, all by their flat names.
+def configure(preset: str | None = None, **settings: Any) -> Config:
+    """A configuration from a preset and the settings that differ from it.
 
     A setting that is None keeps the preset's value.
 
@@ -154,19 +152,17 @@ def configure(preset: str | None = None, **settings: Any) -> TrainConfig:
         if name not in known:
             raise UsageError(f"unknown setting {name!r}; {did_you_mean(name, known)}")
     given = {name: value for name, value in settings.items() if value is not None}
-    chosen = {name: _as_tuple(value) for name, value in {**PRESETS.get(preset, {}), **given}.items()}
-    model_names = {f.name for f in fields(ModelConfig)}
-    model = ModelConfig(**{name: value for name, value in chosen.items() if name in model_names})
-    return TrainConfig(model, **{name: value for name, value in chosen.items() if name not in model_names})
+    start = PRESETS[preset] if preset else {}
+    return Config(**{name: _as_tuple(value) for name, value in {**start, **given}.items()})
 
 
 def configure_notebook(
     namespace: Mapping[str, Any], before: Iterable[str], others: Iterable[str] = ()
-) -> TrainConfig:
+) -> Config:
     """The configuration that a notebook's `parameters` cell and papermill's injected one ask for.
 
     papermill only warns of a parameter that the notebook does not have, and goes on without it. So
-    every name that came up since the imports counts as a setting, and an unknown one is an error.
+    every name that was set since the imports counts as a setting, and an unknown one is an error.
 
     Args:
         namespace: the notebook's `globals()`.
@@ -191,10 +187,15 @@ def configure_notebook(
     return config
 
 
-def changed(config: TrainConfig, **settings: Any) -> TrainConfig:
-    """A copy with some settings replaced, by their flat names."""
-    flat = {name: value for name, value in config.to_dict().items() if name != "model"}
-    return configure(**{**flat, **asdict(config.model), **settings})
+def changed(config: Config, **settings: Any) -> Config:
+    """A copy with some settings replaced.
+
+    Raises:
+        UsageError: an unknown setting, a wrong type or value.
+    """
+    for name in settings.keys() - setting_fields().keys():
+        raise UsageError(f"unknown setting {name!r}; {did_you_mean(name, setting_fields())}")
+    return replace(config, **{name: _as_tuple(value) for name, value in settings.items()})
 
 
 def _as_tuple(value: Any) -> Any:

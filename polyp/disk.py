@@ -1,4 +1,4 @@
-"""Writing so that nothing is ever half there: files, whole folders, and where both belong."""
+"""Where files belong, and writing them whole or not at all: single files and entire folders."""
 
 import contextlib
 import math
@@ -14,9 +14,9 @@ from polyp.errors import DataError
 
 
 def project_root() -> Path:
-    """The checkout that the current folder lies in, or else the current folder itself.
+    """The checkout around the current folder, or else the current folder itself.
 
-    A notebook runs in `notebooks/`, papermill and the command line in the checkout's top, and in
+    A notebook runs in `notebooks/`, papermill and the command line at the checkout's top, and in
     Colab there is no checkout; `data/` and `runs/` belong in the same place for all of them.
     """
     here = Path.cwd()
@@ -47,27 +47,34 @@ def make_folder(path: str | Path) -> Path:
 
 @contextmanager
 def new_folder(target: str | Path, *, or_existing: bool = False) -> Iterator[Path]:
-    """Fill a folder that becomes `target` when all went well, and is gone otherwise.
+    """Fill a folder that becomes `target` if all goes well, and vanishes otherwise.
 
     Args:
-        target: the folder to make; its parents are created.
-        or_existing: a `target` that another process finished first is as good; ours is dropped.
+        target: the folder to make; its parents are created, and an empty folder of that name is replaced.
+        or_existing: where another process made `target` first, keep that one and drop ours.
 
     Yields:
-        an empty folder beside `target`. Its content takes `target`'s place at the end, in one step.
+        an empty folder next to `target`, which is renamed to `target` at the end, in one step.
 
     Raises:
-        DataError: it cannot be written to, the disk is full, or `target` exists.
+        DataError: it cannot be written to, the disk is full, or (without `or_existing`) `target` exists.
     """
     target = Path(target)
+    if target.exists() and not or_existing and not is_empty(target):
+        raise DataError(f"{target}: exists already; move it away, or choose another folder")
     make_folder(target.parent)
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         build = aside / "content"  # made by mkdir, whose rights follow the umask; mkdtemp's are 0700
         build.mkdir()
         yield build
-        if not (or_existing and target.is_dir()):
-            _take_place(build, target, or_existing)
+        with contextlib.suppress(OSError):
+            target.rmdir()  # succeeds on an empty folder only, onto which Windows would not rename
+        try:
+            os.replace(build, target)
+        except OSError:
+            if not (or_existing and target.is_dir()):  # else someone was faster
+                raise
     except OSError as error:
         raise DataError(
             f"{target}: could not be written ({error.strerror or str(error)[:120]}); nothing is left behind; "
@@ -77,16 +84,13 @@ def new_folder(target: str | Path, *, or_existing: bool = False) -> Iterator[Pat
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _take_place(build: Path, target: Path, or_existing: bool) -> None:
-    try:
-        os.replace(build, target)
-    except OSError:
-        if not (or_existing and target.is_dir()):  # else someone was faster, and theirs is as good
-            raise
+def is_empty(folder: Path) -> bool:
+    """Whether this is a folder with nothing in it, hidden files included."""
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def write_atomic(path: str | Path, content: bytes | str) -> Path:
-    """Write a whole file or nothing: a reader, a crash or a full disk never meets half of it.
+    """Write a whole file or nothing: no reader ever sees half of it, whatever crashes or fills up.
 
     Raises:
         DataError: the disk is full or the folder cannot be written to; the previous file is kept.
@@ -102,10 +106,10 @@ def write_atomic(path: str | Path, content: bytes | str) -> Path:
         os.replace(temporary, path)
     except OSError as error:
         raise DataError(
-            f"{path}: could not be written ({error.strerror}); what stood there before is kept; "
+            f"{path}: could not be written ({error.strerror}); the previous file is kept; "
             "free some space or choose another folder"
         ) from None
-    finally:  # gone already where all went well; after a full disk or Ctrl-C, leave no litter
+    finally:  # after a full disk or Ctrl-C, leave no litter
         with contextlib.suppress(OSError):
             temporary.unlink()
     return path

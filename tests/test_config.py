@@ -5,12 +5,10 @@ import pytest
 
 from polyp.config import (
     PRESETS,
-    ModelConfig,
-    TrainConfig,
+    Config,
     changed,
     configure,
     configure_notebook,
-    setting_fields,
 )
 from polyp.errors import UsageError
 
@@ -18,17 +16,20 @@ from polyp.errors import UsageError
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_survives_json(preset):
     config = configure(preset, seed=7)
-    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
-def test_flat_names_are_unique():
-    names = [f.name for cls in (TrainConfig, ModelConfig) for f in dataclasses.fields(cls)]
-    assert len(names) == len(set(names)) == len(setting_fields()) + 1  # `model` is not a setting
+def test_the_nested_form_of_version_0_1_is_read():
+    config = configure("transfer", seed=7)
+    inner = ("architecture", "widths", "deep_supervision", "encoder")
+    flat = config.to_dict()
+    nested = {"model": {name: flat.pop(name) for name in inner}, **flat}
+    assert Config.from_dict(nested) == config
 
 
 def test_none_keeps_the_preset():
     assert configure("quick", epochs=None) == configure("quick")
-    assert configure("quick", epochs=3, widths=[4, 8]).model.widths == (4, 8)
+    assert configure("quick", epochs=3, widths=[4, 8]).widths == (4, 8)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,14 @@ def test_changed_copies():
     config = configure("quick")
     assert changed(config, epochs=2, architecture="unet") == configure("quick", epochs=2, architecture="unet")
     assert config.epochs == PRESETS["quick"]["epochs"]
+    with pytest.raises(UsageError, match="unknown setting 'epohcs'; did you mean 'epochs'"):
+        changed(config, epohcs=3)
+    with pytest.raises(UsageError, match="epochs is 0"):
+        changed(config, epochs=0)
+    with pytest.raises(UsageError, match="unknown setting 'epohcs'; did you mean 'epochs'"):
+        changed(config, epohcs=3)
+    with pytest.raises(UsageError, match="epochs is 0"):
+        changed(config, epochs=0)
 
 
 def test_notebook_parameters():

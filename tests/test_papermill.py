@@ -91,7 +91,7 @@ def test_training_takes_other_parameters(frames_folder, tmp_path):
     )
     run = RunFolder(tmp_path / "run")
     config = run.config()
-    assert (config.size, config.epochs, config.model.architecture, config.seed) == ((32, 48), 2, "unet", 3)
+    assert (config.size, config.epochs, config.architecture, config.seed) == ((32, 48), 2, "unet", 3)
     assert len(run.log()) == 2
     assert run.metrics()["test"]["images"] == (pd.read_csv(run.path / "split.csv")["part"] == "test").sum()
 

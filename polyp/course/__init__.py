@@ -1,0 +1,5 @@
+"""What teaches, draws, measures and writes up: exercises, figures, experiments, results, the report."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

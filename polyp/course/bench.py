@@ -1,27 +1,28 @@
 """Speed, as ratios within one run: what the cache, bf16 with channels_last, and not fetching numbers buy.
 
-Times on a shared machine drift, so the two sides of each pair take turns, and only their ratio is
+Times on a shared machine drift, so the two sides of each contest take turns, and only their ratio is
 worth quoting. Run it alone: `polyp bench --out bench.json`.
 """
 
 import json
 import os
 import platform
-import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from polyp.config import ModelConfig
-from polyp.data import augmentation as augment
+from polyp.config import Config
+from polyp.data.augmentation import apply, evaluation_pipeline
 from polyp.data.dataset import FrameCache, PolypDataset, read_pair
-from polyp.data.pairs import find_pairs
+from polyp.data.pairs import Pair, find_pairs
 from polyp.data.synthetic import write_dataset
 from polyp.disk import write_atomic
 from polyp.model.losses import bce_dice_loss, deep_supervision
@@ -35,53 +36,60 @@ SIZE, BATCH = (256, 256), 8
 class DecodeEachTime(Dataset):
     """The plain way: open, decode and resize both files whenever a frame is asked for."""
 
-    def __init__(self, pairs):
-        self.pairs, self.pipeline = pairs, augment.evaluation_pipeline(SIZE)
+    def __init__(self, pairs: list[Pair]):
+        self.pairs, self.pipeline = pairs, evaluation_pipeline(SIZE)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, index):
-        image, mask = augment.apply(self.pipeline, *read_pair(self.pairs[index]))
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        image, mask = apply(self.pipeline, *read_pair(self.pairs[index]))
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(mask)[None]
 
 
-Pair = tuple[Callable[[], None], Callable[[], None], int]  # ours, the plain way, images in each
+class Contest(NamedTuple):
+    """The same work done in two ways."""
+
+    ours: Callable[[], None]
+    plain: Callable[[], None]
+    images: int  # that each of them works through
 
 
 def bench(rounds: int = 3, out: str | Path | None = None) -> dict:
-    """Measure and print all three pairs and the peak memory of training; on `out`, write them as JSON.
+    """Measure and print all three contests and the peak memory of training; with `out`, write them as JSON.
 
     Args:
-        rounds: how often each side of a pair takes its turn, after one turn to warm up.
+        rounds: how often each side of a contest takes its turn, after one turn to warm up.
         out: a JSON file.
 
     Returns:
-        images/s of both sides and the median ratio of each pair, and `peak_memory_gib` of training.
+        images/s of both sides and the median ratio of each contest, and `peak_memory_gib` of training,
+        None where the system does not say.
     """
     device = choose_device()
     print(f"{platform.machine()}, {os.cpu_count()} cores, {device}, torch {torch.__version__}")
     print(f"full-width UNet++ with deep supervision, {SIZE[0]} x {SIZE[1]}, batch {BATCH}\n")
     train, infer = training(device), inference(device)
-    train[0]()
-    results = {"device": str(device), "torch": torch.__version__, "rounds": rounds}
-    results["peak_memory_gib"] = _peak_memory(device)  # before the plain ways have run
-    print(f"peak memory of training: {results['peak_memory_gib']:.1f} GiB")
+    train.ours()
+    memory = _peak_memory(device)  # before the plain ways have run
+    print("peak memory of training:", "unknown" if memory is None else f"{memory:.1f} GiB")
+    results: dict[str, Any] = {"device": str(device), "torch": torch.__version__, "rounds": rounds}
+    results["peak_memory_gib"] = memory
     with tempfile.TemporaryDirectory() as folder:
-        for name, pair in (
+        for name, contest in (
             ("loading: cached, against decoding each time", loading(Path(folder))),
             ("training: bf16 and channels_last, against fp32, NCHW and .item() each step", train),
             ("inference: bf16 and channels_last, against fp32 and NCHW", infer),
         ):
-            results[name] = compare(name, pair, rounds)
+            results[name] = compare(name, contest, rounds)
     if out is not None:
         write_atomic(out, json.dumps(results, indent=2) + "\n")
     return results
 
 
-def compare(name: str, pair: Pair, rounds: int) -> dict[str, float]:
+def compare(name: str, contest: Contest, rounds: int) -> dict[str, float]:
     """Let both sides take turns, so that a drifting machine slows both, and print their ratio."""
-    ours, plain, images = pair
+    ours, plain, images = contest
     times = [[_seconds(side) for side in (ours, plain)] for _ in range(rounds + 1)][1:]  # the first is cold
     ratios = [slow / fast for fast, slow in times]
     speeds = [images / median(column) for column in zip(*times, strict=True)]
@@ -101,13 +109,19 @@ def _seconds(work: Callable[[], None]) -> float:
     return time.perf_counter() - start
 
 
-def _peak_memory(device: torch.device) -> float:
+def _peak_memory(device: torch.device) -> float | None:
+    """GiB at most so far; None on a system that does not say."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts in KiB
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 2**10  # macOS counts in bytes, Linux in KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
-def loading(folder: Path) -> Pair:
+def loading(folder: Path) -> Contest:
     """One pass over 120 frames of 288 x 384, already in the system's file cache."""
     frames = find_pairs(write_dataset(folder / "synthetic"))
     cached = PolypDataset(FrameCache(frames, SIZE, folder / "cache"))
@@ -116,10 +130,10 @@ def loading(folder: Path) -> Pair:
         for _ in DataLoader(dataset, BATCH):
             pass
 
-    return lambda: read(cached), lambda: read(DecodeEachTime(frames)), len(frames)
+    return Contest(lambda: read(cached), lambda: read(DecodeEachTime(frames)), len(frames))
 
 
-def training(device: torch.device) -> Pair:
+def training(device: torch.device) -> Contest:
     """Two steps, each with its loss and IoU."""
     image, target = _batch(device)
 
@@ -133,7 +147,7 @@ def training(device: torch.device) -> Pair:
         return loss.detach(), iou_score(count_pixels(outputs[-1].detach() > 0, target > 0)).nanmean()
 
     def prepare(memory_format):
-        model = build_model(ModelConfig()).to(device, memory_format=memory_format).train()
+        model = build_model(Config()).to(device, memory_format=memory_format).train()
         return model, torch.optim.AdamW(model.parameters()), image.contiguous(memory_format=memory_format)
 
     fast, slow = prepare(torch.channels_last), prepare(torch.contiguous_format)
@@ -147,15 +161,15 @@ def training(device: torch.device) -> Pair:
             loss, iou = step(*slow, nullcontext())
             loss.item(), iou.item()
 
-    return ours, plain, 2 * BATCH
+    return Contest(ours, plain, 2 * BATCH)
 
 
-def inference(device: torch.device) -> Pair:
+def inference(device: torch.device) -> Contest:
     """Two batches."""
     image, _ = _batch(device)
 
     def prepare(memory_format, context):
-        model = build_model(ModelConfig()).to(device, memory_format=memory_format).eval()
+        model = build_model(Config()).to(device, memory_format=memory_format).eval()
         batch = image.contiguous(memory_format=memory_format)
 
         @torch.inference_mode()
@@ -167,7 +181,7 @@ def inference(device: torch.device) -> Pair:
         return run
 
     ours = prepare(torch.channels_last, autocast(device))
-    return ours, prepare(torch.contiguous_format, nullcontext()), 2 * BATCH
+    return Contest(ours, prepare(torch.contiguous_format, nullcontext()), 2 * BATCH)
 
 
 def _batch(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 """Can this machine run the course? Each answer is a row: what was found, its state, and what to do about it.
 
-A broken installation is what this is for, so nothing here raises, and nothing that may be missing is
+It is made for broken installations, so nothing here raises, and nothing that may be missing is
 imported at the top. `python -m polyp.course.environment` prints it in a shell.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polyp
+from polyp.disk import project_root
 
 OK, FIX, NOTE = "OK", "FIX", "NOTE"
 GIB = 2**30
@@ -42,11 +43,10 @@ def check_environment() -> list[Row]:
     """Look at Python, the packages, the machine and the data.
 
     Returns:
-        a row for each thing looked at. A check that fails itself becomes a NOTE: it says nothing about
+        one row per thing looked at. A check that fails itself becomes a NOTE: it says nothing about
         the course. Home and project folders are shortened, so that the rows can be shown to others.
     """
     rows: list[Row] = []
-    _project()  # imports a module that sets a warning filter, which the context below would undo
     for check in CHECKS:
         try:
             with warnings.catch_warnings():
@@ -58,7 +58,7 @@ def check_environment() -> list[Row]:
     return [Row(_without_paths(row.what), row.state, _without_paths(row.remedy)) for row in rows]
 
 
-def report(rows: Iterable[Row]) -> str:
+def as_text(rows: Iterable[Row]) -> str:
     """The rows as text: OK, FIX or NOTE, what was found, and below it, after an arrow, what to do."""
     lines = []
     for row in rows:
@@ -99,13 +99,13 @@ def _memory() -> Iterator[Row]:
 
 
 def _disk() -> Iterator[Row]:
-    free = shutil.disk_usage(_project()).free
+    free = shutil.disk_usage(project_root()).free
     remedy = "make room for data, caches and runs: 1 GiB at least"
     yield _row(f"disk {free / GIB:.0f} GiB free", free >= GIB, FIX, remedy)
 
 
 def _data_folder() -> Iterator[Row]:
-    place = _project() / "data"
+    place = project_root() / "data"
     while not place.exists():  # it is made on first use
         place = place.parent
     try:
@@ -119,18 +119,19 @@ def _data_folder() -> Iterator[Row]:
 
 
 def _python() -> Iterator[Row]:
+    found = platform.python_version()
     try:
         wanted = _requirements()[0]
+        fine = _fits(found, wanted)
     except ModuleNotFoundError:  # Python 3.10 has no tomllib, and is too old anyway
-        wanted = ">=3.11"
-    found = platform.python_version()
+        wanted, fine = ">=3.11.4", False
     remedy = f"the course needs Python {wanted}: make a new environment as README.md says"
-    yield _row(f"Python {found}", _key(found) >= _key(wanted), FIX, remedy)
+    yield _row(f"Python {found}", fine, FIX, remedy)
 
 
 def _course() -> Iterator[Row]:
     what = f"polyp {polyp.__version__}"
-    checkout = _project() / "polyp" / "__init__.py"
+    checkout = project_root() / "polyp" / "__init__.py"
     if checkout.is_file() and not checkout.samefile(polyp.__file__):
         remedy = "changes in this folder's polyp/ have no effect; to work on it: pip install -e ."
         yield Row(f"{what}, an installed copy", NOTE, remedy)
@@ -153,11 +154,11 @@ def _opencv() -> Iterator[Row]:
     if not here:
         yield _judge(OPENCV[0])
         return
-    sign, wanted = _bound(OPENCV[0])
+    wanted = _specifier(OPENCV[0])
     what = " and ".join(f"{name} {found}" for name, found in here.items())
-    remedy = f'pip uninstall -y {" ".join(here)}; pip install "{OPENCV[0]}{sign}{wanted}"'
-    if not all(_fits(found, sign, wanted) for found in here.values()):
-        yield Row(f"{what}, but the course needs {wanted} or newer", FIX, remedy)
+    remedy = f'pip uninstall -y {" ".join(here)}; pip install "{OPENCV[0]}{wanted}"'
+    if not all(_fits(found, wanted) for found in here.values()):
+        yield Row(f"{what}, but the course needs {wanted}", FIX, remedy)
     elif failure := _import_failure("cv2"):
         yield Row(f"{what}: cv2 cannot be imported ({failure})", FIX, remedy)
     elif len(here) > 1:
@@ -170,12 +171,17 @@ def _packages() -> Iterator[Row]:
     _, core, notebooks = _requirements()
     apart = ("torch", "albumentations", OPENCV[0])
     rows = [_judge(name) for name in core if name not in apart]
-    for name in notebooks:  # Colab has its own, older ones, and gets by
+    for name in notebooks:  # Colab has its own, older ones, which will do
         row = _judge(name)
         rows.append(row if row.state == OK else Row(f"{row.what} (for notebooks)", NOTE, row.remedy))
     if fine := [row.what for row in rows if row.state == OK]:
         yield Row(", ".join(fine), OK)
     yield from (row for row in rows if row.state != OK)
+
+
+def _versions() -> Iterator[Row]:
+    if failure := _import_failure("packaging.specifiers"):
+        yield Row(f"versions were not compared ({failure})", NOTE, "pip install packaging")
 
 
 def _gpu() -> Iterator[Row]:
@@ -196,7 +202,7 @@ def _gpu() -> Iterator[Row]:
             yield Row(what, OK)
         return
     bf16 = "fast bf16" if has_fast_bf16(torch.device("cpu")) else "no fast bf16"
-    remedy = "none is needed for the notebooks as they stand; in Colab: Runtime > Change runtime type"
+    remedy = "none is needed for the notebooks as they are; in Colab: Runtime > Change runtime type"
     if shutil.which("nvidia-smi"):
         remedy = (
             "this machine seems to have one: install torch's CUDA build, see https://pytorch.org/get-started"
@@ -205,22 +211,22 @@ def _gpu() -> Iterator[Row]:
 
 
 def _datasets() -> Iterator[Row]:
-    from polyp.data.known import NAMES
+    from polyp.data.known import DATASETS
     from polyp.data.pairs import layout
 
     value = os.environ.get("POLYP_DATA")
     if value and not Path(value).expanduser().is_dir():
-        yield Row("POLYP_DATA names a folder that is not there", FIX, "correct the variable, or unset it")
+        yield Row("POLYP_DATA names a folder that does not exist", FIX, "correct the variable, or unset it")
         return
-    for name in NAMES:
-        if name == "synthetic" and not layout(_project() / "data" / name):
-            yield Row("data synthetic: made on first use, which takes some seconds", OK)
+    for name, known in DATASETS.items():
+        if known.pairs is None and not layout(project_root() / "data" / name):
+            yield Row(f"data {name}: made on first use, which takes some seconds", OK)
         else:
-            yield _find(name)
+            yield _find(name, known.pairs)
 
 
-def _find(name: str) -> Row:
-    from polyp.data.known import PAIRS, find_dataset
+def _find(name: str, expected: int | None) -> Row:
+    from polyp.data.known import find_dataset
     from polyp.data.pairs import find_pairs
     from polyp.errors import DataError
 
@@ -231,25 +237,25 @@ def _find(name: str) -> Row:
             remedy = f"only needed for real frames: polyp data get {name}, or see data/README.md"
             return Row(f"data {str(error).split('; ')[0]}", NOTE, remedy)
         return Row(f"data {name}: cannot be used", FIX, str(error))
-    if count != PAIRS.get(name, count):
-        remedy = f"{PAIRS[name]} expected; see what is missing: polyp data check {name}"
+    if expected not in (None, count):
+        remedy = f"{expected} expected; see what is missing: polyp data check {name}"
         return Row(f"data {name}: {count} frames", FIX, remedy)
     return Row(f"data {name}: {count} frames", OK)
 
 
 CHECKS: tuple[Callable[[], Iterable[Row]], ...] = (
-    _machine, _memory, _disk, _python, _course, _torch, _albumentations, _opencv, _packages, _gpu,
-    _data_folder, _datasets,
+    _machine, _memory, _disk, _python, _course, _torch, _albumentations, _opencv, _packages, _versions,
+    _gpu, _data_folder, _datasets,
 )  # fmt: skip
 
 
-Bounds = dict[str, tuple[str, str]]  # package -> (">=" or "==", version)
+Specifiers = dict[str, str]  # package -> which versions will do, such as ">=2.6"
 
 
-def _requirements() -> tuple[str, Bounds, Bounds]:
-    """The Python version, packages, and packages for notebooks that pyproject.toml asks for.
+def _requirements() -> tuple[str, Specifiers, Specifiers]:
+    """What pyproject.toml asks of Python, of the packages, and of the packages for notebooks.
 
-    Without a checkout they are read from what pip recorded of it.
+    Without a checkout this is read from what pip recorded of it.
     """
     file = Path(polyp.__file__).parents[1] / "pyproject.toml"
     if file.is_file():
@@ -258,42 +264,43 @@ def _requirements() -> tuple[str, Bounds, Bounds]:
         project: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
         if project.get("name") == "polyp-course":
             extras = project["optional-dependencies"]["notebooks"]
-            return project["requires-python"], _bounds(project["dependencies"]), _bounds(extras)
+            return project["requires-python"], _specifiers(project["dependencies"]), _specifiers(extras)
     lines = metadata.requires("polyp-course") or []
     extras = [line for line in lines if re.search(r"""extra == ['"]notebooks""", line)]
     core = [line for line in lines if "extra ==" not in line]
-    return metadata.metadata("polyp-course")["Requires-Python"], _bounds(core), _bounds(extras)
+    return metadata.metadata("polyp-course")["Requires-Python"], _specifiers(core), _specifiers(extras)
 
 
-def _bounds(lines: Iterable[str]) -> Bounds:
-    found = (re.match(r"([\w.-]+)\s*(>=|==)\s*([\w.]+)", line) for line in lines)
-    return {match[1]: (match[2], match[3]) for match in found if match}
+def _specifiers(lines: Iterable[str]) -> Specifiers:
+    """Names and versions apart. Without `packaging`: where that is missing, other packages are too."""
+    found = (re.match(r"([\w.-]+)\s*([^;]*)", line) for line in lines)
+    return {match[1]: match[2].strip() for match in found if match}
 
 
-def _bound(name: str) -> tuple[str, str]:
+def _specifier(name: str) -> str:
     _, core, notebooks = _requirements()
     return (core | notebooks)[name]
 
 
-def _key(version: str) -> list[int]:
-    """The first three numbers of a version, comparable; what follows a plus (2.13.0+cpu) is left out."""
-    numbers = [int(number) for number in re.findall(r"\d+", version.split("+")[0])[:3]]
-    return numbers + [0] * (3 - len(numbers))
+def _fits(found: str, wanted: str) -> bool:
+    """Whether a version will do, a local build (2.13.0+cpu) or a pre-release of it too."""
+    try:
+        from packaging.specifiers import SpecifierSet
 
-
-def _fits(found: str, sign: str, wanted: str) -> bool:
-    return _key(found) == _key(wanted) if sign == "==" else _key(found) >= _key(wanted)
+        return SpecifierSet(wanted).contains(found, prereleases=True)
+    except (ImportError, ValueError):  # no `packaging`, which `_versions` says, or a version like no other
+        return True
 
 
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
-    except Exception:  # not there, or half uninstalled: the same remedy
+    except Exception:  # missing, or half uninstalled: the same remedy
         return None
 
 
 def _import_failure(module: str) -> str:
-    """Why `import module` fails; empty where it does not."""
+    """Why `import module` fails; empty if it does not."""
     try:
         importlib.import_module(module)
     except Exception as error:  # missing libraries, wrong builds
@@ -302,14 +309,15 @@ def _import_failure(module: str) -> str:
 
 
 def _judge(name: str, module: str = "", remedy: str = "") -> Row:
-    """The row of a package: is it there, new enough, and (with `module`) can it be imported?"""
-    sign, wanted = _bound(name)
-    found, remedy = _version(name), remedy or f'pip install "{name}{sign}{wanted}"'
+    """The row of a package: is it installed, new enough, and (with `module`) can it be imported?"""
+    wanted = _specifier(name)
+    found, remedy = _version(name), remedy or f'pip install "{name}{wanted}"'
     if found is None:
         return Row(f"{name} is missing", FIX, remedy)
-    if not _fits(found, sign, wanted):
-        need = wanted if sign == "==" else f"{wanted} or newer"
-        return Row(f"{name} {found}, but the course needs {need}", FIX, f"{remedy}; then restart the kernel")
+    if not _fits(found, wanted):
+        return Row(
+            f"{name} {found}, but the course needs {wanted}", FIX, f"{remedy}; then restart the kernel"
+        )
     if module and (failure := _import_failure(module)):
         again = f"install it anew: pip install --force-reinstall --no-deps {name}=={found.split('+')[0]}"
         return Row(f"{name} {found} cannot be imported ({failure})", FIX, again)
@@ -321,18 +329,9 @@ def _reason(error: Exception) -> str:
     return textwrap.shorten(f"{type(error).__name__}: {error}", 160, placeholder=" ...")
 
 
-def _project() -> Path:
-    try:
-        from polyp.disk import project_root
-
-        return project_root()
-    except Exception:  # numpy or Pillow are missing
-        return Path.cwd()
-
-
 def _without_paths(text: str) -> str:
     """A report is shown to others, and a path may hold a name."""
-    places = [(os.environ.get("POLYP_DATA", ""), "$POLYP_DATA"), (str(_project()), ".")]
+    places = [(os.environ.get("POLYP_DATA", ""), "$POLYP_DATA"), (str(project_root()), ".")]
     places.append((os.path.expanduser("~"), "~"))
     for place, short in places:
         if len(place) > 1 and os.path.isabs(place):
@@ -342,5 +341,5 @@ def _without_paths(text: str) -> str:
 
 if __name__ == "__main__":
     found = check_environment()
-    print(report(found))
+    print(as_text(found))
     sys.exit(any(row.state == FIX for row in found))

@@ -1,13 +1,11 @@
-"""The experiments behind the course's numbers: a name, a configuration, and one JSON file each.
+"""The experiments behind the course's numbers: a name and one JSON file each.
 
-`polyp experiment NAME` trains what `EXPERIMENTS[NAME]` says into a run folder (a run that was stopped goes
-on, one that has ended is only scored again) and writes `polyp/course/results/NAME.json`. Notebooks read those
-files, which come with the installed package.
+`polyp experiment NAME` trains and scores what `EXPERIMENTS[NAME]` says, or takes the measurement
+`MEASUREMENTS[NAME]`, and writes `polyp/course/results/NAME.json`. Notebooks read those files, which are part of
+the installed package.
 """
 
 import json
-import os
-import platform
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -20,18 +18,19 @@ import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from polyp.config import TrainConfig, configure
+from polyp.config import Config, configure
+from polyp.course.measurements import MEASUREMENTS
 from polyp.data.check import SPECK
 from polyp.data.dataset import PolypDataset, open_part
 from polyp.disk import make_folder, project_root, write_atomic
-from polyp.errors import DataError, UsageError, did_you_mean
+from polyp.errors import DataError, UsageError, look_up
 from polyp.model.metrics import Counts, count_pixels, dice_score, summarise
 from polyp.model.network import SegmentationNetwork
 from polyp.run import checkpoint
+from polyp.run.fitting import fit
 from polyp.run.folder import RunFolder
-from polyp.run.hardware import autocast, choose_device
+from polyp.run.hardware import autocast, machine, to_device
 from polyp.run.prediction import predict_probs
-from polyp.run.training import fit
 from polyp.run.validation import validate
 
 THRESHOLDS = np.arange(1, 20) / 20
@@ -99,42 +98,51 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def experiment_config(name: str) -> TrainConfig:
-    """The configuration of an experiment.
+def experiment_names() -> list[str]:
+    """Everything that `experiment` can do: the trainings, then the measurements."""
+    return [*EXPERIMENTS, *MEASUREMENTS]
+
+
+def experiment_config(name: str) -> Config:
+    """The configuration of a training.
 
     Raises:
         UsageError: an unknown name.
     """
-    if name not in EXPERIMENTS:
-        raise UsageError(f"unknown experiment {name!r}; {did_you_mean(name, EXPERIMENTS)}")
-    return configure(**EXPERIMENTS[name])
+    return configure(**look_up(EXPERIMENTS, "experiment", name))
 
 
 def experiment(name: str, data_path: str | Path | None = None, out: str | Path | None = None) -> Path:
-    """Train and score one experiment, or only score it if its run folder holds a finished run.
+    """Train and score one experiment, or take one measurement, and write its result.
+
+    A training whose run folder holds a finished run is only scored again; an interrupted one is resumed.
 
     Args:
-        name: a key of `EXPERIMENTS`.
-        data_path: where the data lies, if not in `$POLYP_DATA` or `data/`.
+        name: one of `experiment_names()`.
+        data_path: where the data are, if not in `$POLYP_DATA` or `data/`.
         out: the folder of results; `polyp/course/results/` of the project by default.
 
     Returns:
-        the JSON file; see `score_run`.
+        the JSON file; see `score_run` and `measurements`.
 
     Raises:
         UsageError: an unknown name; the run folder holds a run of another configuration.
         DataError: as `fit`; the folder of results cannot be written to.
     """
-    config = experiment_config(name)
     results = make_folder(out or project_root() / "polyp" / "course" / "results")
-    path = project_root() / "runs" / "experiments" / name
+    found = MEASUREMENTS[name](data_path) if name in MEASUREMENTS else _train_and_score(name, data_path)
+    result = {"name": name, "command": f"polyp experiment {name}", **found}
+    return write_atomic(results / f"{name}.json", json.dumps(result, allow_nan=False) + "\n")
+
+
+def _train_and_score(name: str, data_path: str | Path | None) -> dict[str, Any]:
+    config, path = experiment_config(name), project_root() / "runs" / "experiments" / name
     run = RunFolder(path)
     if not run.metrics_file.is_file():
         run = fit(config, path, data_path=data_path, resume=run.config_file.is_file())
     elif run.config() != config:
         raise UsageError(f"{path}: holds a run of another configuration; move it away")
-    result = {"name": name, "command": f"polyp experiment {name}", **score_run(run, data_path)}
-    return write_atomic(results / f"{name}.json", json.dumps(result, allow_nan=False) + "\n")
+    return score_run(run, data_path)
 
 
 def read_result(name: str) -> dict[str, Any]:
@@ -164,7 +172,7 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
 
     Returns:
         config, data, versions, machine, minutes (of training), parameters, epoch (the best);
-        curve: the log, a list a column;
+        curve: the log, one list per column;
         val, test: `metrics.summarise` at threshold 0.5 and the original size; here and below, a run with
         `refit` has None or nothing in place of val;
         val_flips, test_flips: the same, averaged over four mirrorings;
@@ -173,18 +181,17 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
         thresholds: mean per-image Dice (with flips) by threshold, val and test, and `chosen` on val (0.5 with
         `refit`);
         calibration: by probability (with flips), ten bins of pixels, polyp pixels, summed probability (test);
-        frames: a list a column, a row a test frame: frame, area (share of the frame), contrast (see
+        frames: one list per column, one row per test frame: frame, area (share of the frame), contrast (see
         `contrast`), dice, dice_flips, and with flips tp, fp, fn, tn and polyps, found, false_regions
         (see `regions`).
 
     Raises:
         DataError: the run has not ended.
     """
-    if not folder.metrics_file.is_file():
-        raise DataError(f"{folder.path}: this run has not ended; {folder.how_to_resume}")
+    folder.metrics()  # says so if the run has not ended
     config, log = folder.config(), folder.log()
     model, metadata = checkpoint.load_model(folder.best)
-    model = model.to(choose_device(config.device), memory_format=torch.channels_last)
+    model = to_device(model, config.device)
     names = ("test",) if config.refit else ("val", "test")
     parts = {name: open_part(config, name, data_path) for name in names}
     plain = {name: validate(model, data).table for name, data in parts.items()}
@@ -194,7 +201,7 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
         "config": config.to_dict(),
         "data": metadata["data"],
         "versions": metadata["versions"],
-        "machine": _machine(config),
+        "machine": machine(config.device, config.precision),
         "minutes": round(float(log["seconds"].sum()) / 60, 1),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "epoch": metadata["scores"]["epoch"],
@@ -216,14 +223,14 @@ def frame_scores(model: SegmentationNetwork, dataset: PolypDataset) -> dict[str,
     """Predict each frame with flips, at its original size.
 
     Returns:
-        table: a row a frame, see `score_run`; by_threshold: for each frame its Dice at each of
+        table: one row per frame, see `score_run`; by_threshold: for each frame its Dice at each of
         `THRESHOLDS`; bins: for each frame (BINS, 3) pixels, polyp pixels and summed probability.
     """
     rows, by_threshold, bins = [], [], []
     for index, frame in enumerate(dataset.frames):
         image, target = dataset[index]  # (3, h, w), (1, H, W)
         image, target = image.permute(1, 2, 0).numpy(), target[0].numpy().astype(bool)
-        probs = predict_probs(model, image, image.shape[:2], flips=True, out_size=target.shape)
+        probs = predict_probs(model, image, image.shape[:2], mirror=True, out_size=target.shape)
         rows.append({"frame": frame, "area": round(float(target.mean()), 6)})
         small = cv2.resize(target.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         rows[-1] |= {"contrast": contrast(image, small.astype(bool))}
@@ -306,7 +313,7 @@ def level_cost(model: SegmentationNetwork, size: tuple[int, int], level: int) ->
         parameters: of the modules that run; multiply_adds: of their convolutions; ms: the median of ten
         forward passes in the precision that the hardware is best at.
     """
-    image = torch.zeros(1, 3, *size, device=model.mean.device).contiguous(memory_format=torch.channels_last)
+    image = torch.zeros(1, 3, *size, device=model.device)
     ran: set[torch.nn.Module] = set()
     hooks = [part.register_forward_hook(lambda part, *_: ran.add(part)) for part in model.modules()]
     with FlopCounterMode(display=False) as counter:
@@ -332,15 +339,6 @@ def _columns(plain: pd.DataFrame, flips: pd.DataFrame) -> dict[str, list]:
 
 
 def _lists(table: pd.DataFrame) -> dict[str, list]:
-    """A list a column, with None for NaN, which JSON does not have."""
+    """One list per column, with None for NaN, which JSON does not have."""
     table = table.round(6)
     return {name: [None if pd.isna(v) else v for v in table[name].tolist()] for name in table}
-
-
-def _machine(config: TrainConfig) -> str:
-    """What the minutes are of: the kind of machine, and what it computes a training step in."""
-    device = choose_device(config.device)
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    with autocast(device, config.precision):
-        precision = "bf16" if torch.is_autocast_enabled(device.type) else "fp32"
-    return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}, {precision}"

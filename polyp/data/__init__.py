@@ -1,0 +1,5 @@
+"""Frames and masks: reading, pairing, known datasets, checks, splits, augmentation, the `Dataset`."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

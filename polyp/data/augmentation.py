@@ -1,10 +1,12 @@
 """The albumentations pipelines: one for training, one for everything else.
 
-The only module that imports albumentations, so that a successor is one file's work. Images come and
-go as uint8 RGB (H, W, 3), masks as uint8 {0, 1} (H, W); the network normalises, not the pipeline.
+The only module that imports albumentations, so that replacing it means changing one file. Images are
+uint8 RGB (H, W, 3) before and after, masks uint8 {0, 1} (H, W); the network normalises, not the pipeline.
+A new augmentation is a function that lists its transforms, and its row in `AUGMENTATIONS`.
 """
 
 import os
+from collections.abc import Callable
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network for news otherwise
 
@@ -12,7 +14,7 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from polyp.errors import UsageError, did_you_mean
+from polyp.errors import look_up
 
 
 def evaluation_pipeline(size: tuple[int, int]) -> A.Compose:
@@ -24,17 +26,16 @@ def evaluation_pipeline(size: tuple[int, int]) -> A.Compose:
     return A.Compose([A.Resize(height, width, cv2.INTER_AREA, mask_interpolation=cv2.INTER_NEAREST)])
 
 
-def training_pipeline(augment: str) -> A.Compose:
-    """Augment a frame that already has its final size; image and mask move together.
+def _flips() -> list[A.BasicTransform]:
+    """Mirror: a colon has no up or left."""
+    return [A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)]
 
-    `none` changes nothing. `flips` mirrors: a colon has no up or left. `standard` adds rotation and
-    scaling (the scope rolls and travels), and changes of colour, light and sharpness (processors and
-    distances differ). What leaves the picture is filled with black, like the frame's border.
 
-    Raises:
-        UsageError: an unknown name.
+def _standard() -> list[A.BasicTransform]:
+    """Flips, rotation, scale (the scope rolls and travels), colour, light and sharpness (processors differ).
+
+    What leaves the picture is filled with black, like the frame's border.
     """
-    flips = [A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)]
     geometry = A.Affine(
         scale=(0.8, 1.25),
         translate_percent=(-0.1, 0.1),
@@ -46,11 +47,26 @@ def training_pipeline(augment: str) -> A.Compose:
     colour = A.ColorJitter(
         brightness=(0.7, 1.3), contrast=(0.8, 1.2), saturation=(0.8, 1.2), hue=(-0.03, 0.03), p=0.7
     )
-    blur = A.GaussianBlur(blur_limit=(3, 5), p=0.1)
-    pipelines = {"none": [], "flips": flips, "standard": [*flips, geometry, colour, blur]}
-    if augment not in pipelines:
-        raise UsageError(f"unknown augmentation {augment!r}; {did_you_mean(augment, pipelines)}")
-    return A.Compose(pipelines[augment])
+    return [*_flips(), geometry, colour, A.GaussianBlur(blur_limit=(3, 5), p=0.1)]
+
+
+AUGMENTATIONS: dict[str, Callable[[], list[A.BasicTransform]]] = {
+    "none": list,
+    "flips": _flips,
+    "standard": _standard,
+}
+
+
+def training_pipeline(augment: str) -> A.Compose:
+    """Augment a frame that already has its final size; image and mask move together.
+
+    Args:
+        augment: a name in `AUGMENTATIONS`.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    return A.Compose(look_up(AUGMENTATIONS, "augmentation", augment)())
 
 
 def apply(
@@ -65,11 +81,11 @@ def apply(
         seed: the same seed gives the same result, in any process and after any history.
 
     Returns:
-        image and mask, of the same kinds.
+        image and mask, of the same types.
     """
     if seed is not None:
-        # albumentations would give every transform this same seed, and they would all draw alike: two
-        # flips with p=0.5 would only ever come together.
+        # albumentations would give every transform this same seed, and they would all draw the same numbers:
+        # two flips with p=0.5 would always happen together.
         seeds = np.random.SeedSequence(seed).generate_state(len(pipeline.transforms))
         for transform, own in zip(pipeline.transforms, seeds, strict=True):
             transform.set_random_seed(int(own))

@@ -1,4 +1,4 @@
-"""What a folder of pairs holds and what is wrong with it: the table behind `polyp data check`."""
+"""What a folder of pairs contains and what is wrong with it: the table behind `polyp data check`."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from polyp.errors import DataError, name_some
 
 WIDTH, LABEL = 80, 26  # columns of the table, and of its left side
 
-# Frames are near duplicates where their thumbnails correlate at least so well. On CVC-ClinicDB that
+# Frames are near duplicates if their thumbnails correlate at least this well. On CVC-ClinicDB that
 # finds 248 of 612 frames, each with a frame of its own video; at 0.97 the first false ones appear.
 THUMBNAIL, ALIKE = 16, 0.98
 
@@ -37,7 +37,7 @@ class Survey:
     images_without_mask: list[str] = field(default_factory=list)
     masks_without_image: list[str] = field(default_factory=list)
     stems_twice: list[str] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)  # one message a file, with the reason
+    unreadable: list[str] = field(default_factory=list)  # one message per file, with the reason
     sizes: Counter = field(default_factory=Counter)
     sizes_differ: list[str] = field(default_factory=list)
     image_modes: Counter = field(default_factory=Counter)  # Pillow's names: RGB, L, P ...
@@ -57,7 +57,7 @@ class Survey:
 
     @property
     def problems(self) -> list[str]:
-        """What keeps the folder from being used, a line each; duplicates and empty masks do not."""
+        """What keeps the folder from being used, one line each; duplicates and empty masks do not."""
         named = {
             "images without a mask": self.images_without_mask,
             "masks without an image": self.masks_without_image,
@@ -74,7 +74,7 @@ class Survey:
 
     @property
     def ok(self) -> bool:
-        """Whether the folder can be trained on as it stands."""
+        """Whether the folder can be trained on as it is."""
         return not self.problems
 
     def __str__(self) -> str:
@@ -105,7 +105,7 @@ class Survey:
         return "\n".join(lines)
 
     def _inside(self, message: str) -> str:
-        """The message with its file named from the folder on, which the table's head names already."""
+        """The message with its file relative to the folder, which the top of the table names."""
         return message.replace(f"{self.folder}{os.sep}", "")
 
     def _sequences_line(self) -> str:
@@ -141,37 +141,48 @@ def survey(folder: str | Path) -> Survey:
     """Read every pair in `folder` and list all that is wrong with it, not only the first.
 
     Raises:
-        DataError: only where there is nothing to survey: no such folder, or no images and masks in it.
+        DataError: only if there is nothing to survey: no such folder, or one without images and masks.
     """
     images, masks = scan(folder)
     facts = Survey(Path(folder))
+    frames = _survey_names(facts, images, masks)
+    _survey_pairs(facts, {stem: (images[stem][0], masks[stem][0]) for stem in frames})
+    _survey_sequences(facts, frames)
+    return facts
+
+
+def _survey_names(facts: Survey, images: dict[str, list[Path]], masks: dict[str, list[Path]]) -> list[str]:
+    """The frames that are one image and one mask."""
     facts.images_without_mask = [stem for stem in images if stem not in masks]
     facts.masks_without_image = [stem for stem in masks if stem not in images]
-    facts.stems_twice = [stem for stem in images | masks if _twice(images, stem) or _twice(masks, stem)]
-    frames = [stem for stem in images if stem in masks and stem not in facts.stems_twice]
+    twice = {stem for stems in (images, masks) for stem, paths in stems.items() if len(paths) > 1}
+    facts.stems_twice = [stem for stem in images | masks if stem in twice]
+    frames = [stem for stem in images if stem in masks and stem not in twice]
     facts.pairs = len(frames)
+    return frames
+
+
+def _survey_pairs(facts: Survey, pairs: dict[str, tuple[Path, Path]]) -> None:
     same_pixels, thumbnails = defaultdict(list), []
-    for stem in frames:
-        image = _survey_image(facts, images[stem][0])
-        mask = _survey_mask(facts, stem, masks[stem][0])
-        if image is not None:
-            same_pixels[image.shape, hashlib.sha256(image).digest()].append(stem)
-            thumbnails.append(_thumbnail(image))
-        if image is not None and mask is not None and image.shape[:2] != mask.shape:
+    for stem, (image_path, mask_path) in pairs.items():
+        image, mask = _survey_image(facts, image_path), _survey_mask(facts, stem, mask_path)
+        if image is None:
+            continue
+        same_pixels[image.shape, hashlib.sha256(image).digest()].append(stem)
+        thumbnails.append(_thumbnail(image))
+        if mask is not None and image.shape[:2] != mask.shape:
             facts.sizes_differ.append(stem)
     facts.duplicates = [group for group in same_pixels.values() if len(group) > 1]
     facts.near_duplicates = count_near_duplicates(thumbnails)
+
+
+def _survey_sequences(facts: Survey, frames: list[str]) -> None:
     try:
-        facts.sequences = read_sequences(folder)
+        facts.sequences = read_sequences(facts.folder)
     except DataError as error:
         facts.sequences_error = str(error)
     if facts.sequences is not None:
         facts.without_sequence = [stem for stem in frames if stem not in facts.sequences]
-    return facts
-
-
-def _twice(stems: dict[str, list[Path]], stem: str) -> bool:
-    return len(stems.get(stem, ())) > 1
 
 
 def _survey_image(facts: Survey, path: Path) -> np.ndarray | None:
@@ -218,7 +229,7 @@ def _thumbnail(image: np.ndarray) -> np.ndarray:
 
 
 def count_near_duplicates(thumbnails: Iterable[np.ndarray]) -> int:
-    """How many unit vectors of shape (D,) have another one at a correlation of at least `ALIKE`."""
+    """How many unit vectors of shape (D,) correlate with another one by at least `ALIKE`."""
     vectors = np.array(list(thumbnails), np.float32)
     count = 0
     for start in range(0, len(vectors), 1024):  # in blocks, so that 100 000 frames fit in memory too

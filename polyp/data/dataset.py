@@ -6,8 +6,8 @@ decoded pixels; `PolypDataset` hands them out.
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from polyp.config import TrainConfig
-from polyp.data import augmentation as _augment
+from polyp.config import Config
+from polyp.data import augmentation
 from polyp.data.images import read_image, read_mask
 from polyp.data.known import find_dataset
 from polyp.data.pairs import Pair, find_pairs, read_sequences
@@ -30,7 +30,7 @@ CACHE_FORMAT = "1"  # change it whenever the same files would be decoded differe
 class FrameCache:
     """All pairs of a dataset, decoded and resized once, memory-mapped from disk.
 
-    `images` is uint8 RGB (n, H, W, 3), `masks` is uint8 {0, 1} (n, H, W), `table` has a row a frame:
+    `images` is uint8 RGB (n, H, W, 3), `masks` is uint8 {0, 1} (n, H, W), `table` has one row per frame:
     frame, height, width (original), area (polyp's share of the original mask), image and mask (paths).
 
     The folder's name is a digest of the files' content and the size, so a changed file is never
@@ -43,7 +43,7 @@ class FrameCache:
         Args:
             pairs: from `pairs.find_pairs`.
             size: height and width to resize to.
-            folder: where caches lie; `data/cache` of the project by default.
+            folder: the caches' folder; `data/cache` of the project by default.
 
         Raises:
             DataError: a file cannot be read; image and mask differ in size; the disk is full.
@@ -102,7 +102,7 @@ def _decode(pair: Pair, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, 
     image, mask = read_pair(pair)
     height, width = mask.shape
     row = {"frame": pair.frame, "height": height, "width": width, "area": round(float(mask.mean()), 6)}
-    return *_augment.apply(_augment.evaluation_pipeline(size), image, mask), row
+    return *augmentation.apply(augmentation.evaluation_pipeline(size), image, mask), row
 
 
 def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
@@ -157,7 +157,7 @@ class PolypDataset(Dataset):
         self.seed = seed
         self.full_size_masks = full_size_masks
         self.epoch = 0  # set by the training loop before each pass
-        self.pipeline = _augment.training_pipeline(augment)
+        self.pipeline = augmentation.training_pipeline(augment)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -169,22 +169,23 @@ class PolypDataset(Dataset):
             mask = read_mask(self.cache.table["mask"][row])
         if self.augment != "none":
             seed = int(np.random.SeedSequence((self.seed, self.epoch, row)).generate_state(1)[0])
-            image, mask = _augment.apply(self.pipeline, image, mask, seed)
+            image, mask = augmentation.apply(self.pipeline, image, mask, seed)
         image = torch.from_numpy(np.array(image)).permute(2, 0, 1)  # (H, W, 3) -> (3, H, W)
         return image, torch.from_numpy(np.array(mask))[None]  # (H, W) -> (1, H, W)
 
 
-class Data(NamedTuple):
-    """What a run reads: its three datasets, and what they are, so that a checkpoint can say it."""
+@dataclass(frozen=True)
+class Splits:
+    """What a run reads: its datasets, which frame is in which, and what the data are."""
 
-    about: dict[str, str | int]  # name, frames, content (a digest)
-    split: pd.DataFrame  # columns frame, part
     train: PolypDataset
-    val: PolypDataset | None  # none with `refit`
-    test: PolypDataset
+    val: PolypDataset | None = None  # none with `refit`
+    test: PolypDataset | None = None
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)  # columns frame, part
+    about: dict[str, str | int] = field(default_factory=dict)  # name, frames, content (a digest)
 
 
-def open_data(config: TrainConfig, path: str | Path | None = None) -> Data:
+def open_data(config: Config, path: str | Path | None = None) -> Splits:
     """Find, decode and split the data that `config` names.
 
     Args:
@@ -199,27 +200,37 @@ def open_data(config: TrainConfig, path: str | Path | None = None) -> Data:
         DataError, UsageError: see `find_dataset`, `FrameCache` and `parts_of`; also a training set
             smaller than one batch, or a part without frames.
     """
-    cache, table = _open_cache(config, path)
-    parts = _parts(table, config)
-    if config.train_sequences:
-        parts["train"] = _some_sequences(table, parts["train"], config.train_sequences, config.seed)
+    folder, cache = _open_cache(config, path)
+    parts = _parts(_split_table(config, folder, cache), config)
     if config.batch_size > len(parts["train"]):
         raise UsageError(
             f"batch_size is {config.batch_size}, but the training set has {len(parts['train'])} frames; "
             "choose a smaller batch"
         )
-    train = PolypDataset(cache, parts["train"], config.augment, config.seed)
-    val = None if config.refit else PolypDataset(cache, parts["val"])
-    test = PolypDataset(cache, parts["test"], full_size_masks=True)
-    about = {"name": config.data, "frames": len(cache.table), "content": cache.key}
+    for part in ("test",) if config.refit else ("val", "test"):
+        if not parts[part]:
+            raise DataError(
+                f"{config.data}: no frames for {part} in the {config.split} split, fold {config.fold}; "
+                "it needs more videos, or more frames"
+            )
     rows = [(frame, part) for part in PARTS for frame in parts[part]]
-    return Data(about, pd.DataFrame(rows, columns=["frame", "part"]), train, val, test)
+    return Splits(
+        train=PolypDataset(cache, parts["train"], config.augment, config.seed),
+        val=None if config.refit else PolypDataset(cache, parts["val"]),
+        test=PolypDataset(cache, parts["test"], full_size_masks=True),
+        table=pd.DataFrame(rows, columns=["frame", "part"]),
+        about={"name": config.data, "frames": len(cache.table), "content": cache.key},
+    )
 
 
-def _parts(table: pd.DataFrame, config: TrainConfig) -> dict[str, list[str]]:
+def _parts(table: pd.DataFrame, config: Config) -> dict[str, list[str]]:
     """The frames of each part of the run that `config` describes."""
     parts = parts_of(table, config.fold)
-    return parts | {"train": parts["train"] + parts["val"], "val": []} if config.refit else parts
+    if config.refit:
+        parts = parts | {"train": parts["train"] + parts["val"], "val": []}
+    if config.train_sequences:
+        parts["train"] = _some_sequences(table, parts["train"], config.train_sequences, config.seed)
+    return parts
 
 
 def _some_sequences(table: pd.DataFrame, frames: list[str], count: int, seed: int) -> list[str]:
@@ -235,7 +246,7 @@ def _some_sequences(table: pd.DataFrame, frames: list[str], count: int, seed: in
     return [frame for frame in frames if sequence_of[frame] in chosen]
 
 
-def open_part(config: TrainConfig, part: str, path: str | Path | None = None) -> PolypDataset:
+def open_part(config: Config, part: str, path: str | Path | None = None) -> PolypDataset:
     """The frames of one part (train, val, test) or `all`, to be scored: not augmented, masks full size.
 
     Raises:
@@ -243,20 +254,19 @@ def open_part(config: TrainConfig, part: str, path: str | Path | None = None) ->
     """
     if config.refit and part == "val":
         raise UsageError("this run trained on its validation frames too (refit); score it on test")
-    cache, table = _open_cache(config, path, split=part != "all")
-    frames = None if table is None else _parts(table, config)[part]
+    folder, cache = _open_cache(config, path)
+    frames = None if part == "all" else _parts(_split_table(config, folder, cache), config)[part]
     return PolypDataset(cache, frames, full_size_masks=True)
 
 
-def _open_cache(
-    config: TrainConfig, path: str | Path | None, split: bool = True
-) -> tuple[FrameCache, pd.DataFrame | None]:
+def _open_cache(config: Config, path: str | Path | None) -> tuple[Path, FrameCache]:
     folder = find_dataset(config.data, path)
-    cache = FrameCache(find_pairs(folder), config.size)
-    if not split:
-        return cache, None
-    frames, areas = cache.table["frame"].tolist(), cache.table["area"].tolist()
+    return folder, FrameCache(find_pairs(folder), config.size)
+
+
+def _split_table(config: Config, folder: Path, cache: FrameCache) -> pd.DataFrame:
     table = packaged_split(config.data, config.split)
-    if table is None:
-        table = make_split(config.split, frames, areas, read_sequences(folder))
-    return cache, table
+    if table is not None:
+        return table
+    frames, areas = cache.table["frame"].tolist(), cache.table["area"].tolist()
+    return make_split(config.split, frames, areas, read_sequences(folder))

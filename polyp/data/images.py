@@ -15,13 +15,13 @@ from polyp.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 MAX_PIXELS = 100_000_000  # 10 000 x 10 000; a larger picture is a scan or a mistake, not a frame
-_filters = Lock()  # Python's warning filters belong to the whole process
+_filters = Lock()  # the whole process shares Python's warning filters
 
 
 def open_quietly(path: Path) -> Image.Image:
-    """Read a picture's header without Pillow's warning of large pictures: `MAX_PIXELS` is our bound.
+    """Read a picture's header without Pillow's warning about large pictures: `MAX_PIXELS` is our bound.
 
-    The user's warning filters are left as they were, from several threads too.
+    The user's warning filters stay as they were, even if several threads read at once.
     """
     with _filters, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -140,7 +140,7 @@ def natural_sort(paths: Iterable[Path]) -> list[Path]:
     """Sort by name, numbers by value: `2.png` before `10.png`."""
 
     def key(path: Path):
-        parts = re.split(r"([0-9]+)", path.name)  # numbers stand at the odd places
+        parts = re.split(r"([0-9]+)", path.name)  # the odd parts are the numbers
         numbers = [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
         return numbers, path.name  # the name settles `1.png` and `01.png`
 

@@ -1,9 +1,11 @@
-"""The datasets this course knows: where they lie, and how to get them."""
+"""The datasets that the course knows by name: where to look for them, and how to get them."""
 
 import os
 import shutil
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from tqdm import tqdm
@@ -11,23 +13,82 @@ from tqdm import tqdm
 from polyp.data.archive import unpack
 from polyp.data.images import read_image, read_mask
 from polyp.data.pairs import find_pairs, layout, read_sequences, scan, subfolders
-from polyp.disk import new_folder, project_root, write_atomic
+from polyp.disk import is_empty, make_folder, new_folder, project_root, write_atomic
 from polyp.errors import DataError, UsageError, did_you_mean, name_some
 
-NAMES = ("synthetic", "cvc-clinicdb", "kvasir-seg")
-PAIRS = {"cvc-clinicdb": 612, "kvasir-seg": 1000}  # how a real dataset is recognised
-PAGES = {
-    "cvc-clinicdb": "https://polyp.grand-challenge.org/CVCClinicDB/",
-    "kvasir-seg": "https://datasets.simula.no/kvasir-seg/",
-}
 CLINICDB_KAGGLE = "balraj98/cvcclinicdb"
 KVASIR_URL = "https://datasets.simula.no/downloads/kvasir-seg.zip"
 # The publisher names no checksum. Public projects that pin one (torch_em among them) agree on this.
 KVASIR_SHA256 = "03b30e21d584e04facf49397a2576738fd626815771afbbf788f74a7153478f7"
 
 
+# --- How each is fetched -------------------------------------------------------------------------
+
+
+def _generate_synthetic(folder: Path) -> Path:
+    from polyp.data.synthetic import write_dataset  # not needed by those who bring their own data
+
+    return write_dataset(folder / "synthetic", seed=0, sequences=12, frames=10)
+
+
+def _download_clinicdb(folder: Path) -> Path:
+    try:
+        import kagglehub
+    except ImportError:
+        raise DataError(
+            'cvc-clinicdb: kagglehub is missing; run `pip install "polyp-course[kaggle]"`, '
+            f"or {_by_hand('cvc-clinicdb')}"
+        ) from None
+    try:
+        return Path(kagglehub.dataset_download(CLINICDB_KAGGLE))
+    except Exception as error:  # kagglehub documents none and raises many kinds
+        raise _no_download("cvc-clinicdb", f"kaggle.com/{CLINICDB_KAGGLE}", error) from None
+
+
+def _download_kvasir(folder: Path) -> Path:
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")  # one progress bar says enough
+    downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16)
+    try:
+        file = pooch.retrieve(KVASIR_URL, KVASIR_SHA256, "kvasir-seg.zip", folder, downloader=downloader)
+    except (OSError, ValueError) as error:  # OSError: requests' own errors too; ValueError: the checksum
+        raise _no_download("kvasir-seg", KVASIR_URL, error) from None
+    return Path(file)
+
+
+def _no_download(name: str, source: str, error: Exception) -> DataError:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return DataError(f"{source}: download failed ({reason[:120]}); check the network, or {_by_hand(name)}")
+
+
+class KnownDataset(NamedTuple):
+    """What the course knows about one dataset.
+
+    Attributes:
+        pairs: how many frames with masks it has, by which it is recognised; None if it is generated.
+        page: where a reader finds it.
+        fetch: called with an empty folder to work in; returns an archive or a folder that holds the
+            dataset, or raises a `DataError` that says why not. None if only a person can download it.
+    """
+
+    pairs: int | None
+    page: str
+    fetch: Callable[[Path], Path] | None
+
+
+DATASETS = {
+    "synthetic": KnownDataset(None, "", _generate_synthetic),
+    "cvc-clinicdb": KnownDataset(612, "https://polyp.grand-challenge.org/CVCClinicDB/", _download_clinicdb),
+    "kvasir-seg": KnownDataset(1000, "https://datasets.simula.no/kvasir-seg/", _download_kvasir),
+}
+
+
+# --- Finding -------------------------------------------------------------------------------------
+
+
 def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Path:
-    """The folder of a dataset: one of `NAMES`, or any folder of pairs.
+    """The folder of a dataset: one of `DATASETS`, or any folder of pairs.
 
     A name is looked for in `path`, then in the environment variable POLYP_DATA (that folder itself,
     or its subfolder of that name), then in `data/` of the project. `synthetic` is made there on first
@@ -35,13 +96,13 @@ def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Pa
 
     Raises:
         UsageError: neither a name nor a folder.
-        DataError: the dataset is not there; the message says how to get it.
+        DataError: the dataset was not found; the message says how to get it.
     """
     name = str(name_or_path)
-    if name not in NAMES:
+    if name not in DATASETS:
         folder = Path(name).expanduser()
         if not name or not folder.is_dir():
-            raise UsageError(f"{name!r}: no such dataset or folder; {did_you_mean(name.lower(), NAMES)}")
+            raise UsageError(f"{name!r}: no such dataset or folder; {did_you_mean(name.lower(), DATASETS)}")
         if path is not None:
             raise UsageError(f"{name} and {path}: two folders; give one of them, or a dataset's name")
         return folder
@@ -50,19 +111,24 @@ def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Pa
         folder = subfolders(folder).get(name, folder)
         scan(folder)  # says what is wrong with it
         return folder
-    found, remark = _in_environment(name)
-    if found := found or _search(project_root() / "data" / name):
+    in_environment, remark = _in_environment(name)
+    if found := in_environment or _search(_home(name)):
         return found
-    if name == "synthetic":
-        return _make_synthetic()
+    if DATASETS[name].pairs is None:
+        return get_dataset(name)
+    download = f"run `polyp data get {name}`, or " if DATASETS[name].fetch else ""
     raise DataError(
-        f"{name}: not found{remark}; run `polyp data get {name}`, or {_by_hand(name)}, "
+        f"{name}: not found{remark}; {download}{_by_hand(name)}, "
         "or set POLYP_DATA to the folder that holds it"
     )
 
 
+def _home(name: str) -> Path:
+    return project_root() / "data" / name
+
+
 def _in_environment(name: str) -> tuple[Path | None, str]:
-    """The dataset in POLYP_DATA, and otherwise a remark on why what is there is not it."""
+    """The dataset in POLYP_DATA, or else a remark on why that folder is not it."""
     value = os.environ.get("POLYP_DATA")
     if not value:
         return None, ""
@@ -71,7 +137,8 @@ def _in_environment(name: str) -> tuple[Path | None, str]:
         folder = project_root() / folder
     if found := _search(subfolders(folder).get(name, folder / name)):
         return found, ""
-    if name not in PAIRS:
+    expected = DATASETS[name].pairs
+    if expected is None:
         return None, ""
     if not folder.is_dir():
         raise DataError(f"POLYP_DATA={value}: no such folder; correct the variable or unset it")
@@ -79,9 +146,9 @@ def _in_environment(name: str) -> tuple[Path | None, str]:
         return None, f" in POLYP_DATA={value}"
     # The variable may well hold another dataset than the one asked for: the number of pairs tells.
     count = _count_pairs(folder)
-    if count == PAIRS[name]:
+    if count == expected:
         return folder, ""
-    return None, f" (POLYP_DATA={value} holds {count} pairs, not {PAIRS[name]})"
+    return None, f" (POLYP_DATA={value} holds {count} pairs, not {expected})"
 
 
 def _count_pairs(folder: Path) -> int:
@@ -104,103 +171,68 @@ def _search(folder: Path) -> Path | None:
 
 
 def _by_hand(name: str) -> str:
-    return f"download the archive from {PAGES[name]} and run `polyp data get {name} --archive FILE`"
+    return f"download the archive from {DATASETS[name].page} and run `polyp data get {name} --archive FILE`"
+
+
+# --- Getting -------------------------------------------------------------------------------------
 
 
 def get_dataset(name: str, archive: str | Path | None = None) -> Path:
     """Put a dataset into `data/<name>` of the project, whole or not at all, and return that folder.
 
-    It is downloaded, or unpacked from an `archive` (zip, tar) that was downloaded by hand; one that is
-    there already is left alone. Either way all its pairs are read before it takes its place.
+    It is downloaded, or unpacked from an `archive` (zip, tar) that was downloaded by hand; one that was
+    put there before is left alone. Either way all its pairs are read before it takes its place.
 
     Raises:
         UsageError: no such name.
         DataError: no network, no room, a damaged or unsafe archive, or not the dataset expected.
     """
-    if name not in NAMES:
-        raise UsageError(f"{name}: no such dataset; {did_you_mean(name.lower(), NAMES)}")
-    if name == "synthetic":
-        if archive is not None:
-            raise UsageError(f"{archive}: synthetic is generated, not unpacked; leave the archive out")
-        return _make_synthetic()
-    target = project_root() / "data" / name
-    if target.is_dir() and any(target.iterdir()):
+    if name not in DATASETS:
+        raise UsageError(f"{name}: no such dataset; {did_you_mean(name.lower(), DATASETS)}")
+    expected, _, fetch = DATASETS[name]
+    if archive is not None and expected is None:
+        raise UsageError(f"{archive}: {name} is generated, not unpacked; leave the archive out")
+    target = _home(name)
+    if target.is_dir() and not is_empty(target):
         found = _search(target)
-        if found and _count_pairs(found) == PAIRS[name]:
+        if found and expected in (None, _count_pairs(found)):
             return found
-        raise DataError(f"{target}: not the {PAIRS[name]} pairs of {name}; move it away and run this again")
-    with new_folder(target) as build:
-        aside = build / ".unpacked"
+        what = f"the {expected} pairs of {name}" if expected else "a dataset"
+        raise DataError(f"{target}: not {what}; move it away and run this again")
+    with new_folder(target, or_existing=expected is None) as build:
+        work = make_folder(build / ".work")
+        content = work / "content"
         if archive is not None:
-            unpack(archive, aside)
-        elif name == "kvasir-seg":
-            unpack(_download_kvasir(build), aside)
+            unpack(archive, content)
+        elif fetch is None:
+            raise DataError(f"{name}: nothing to download it from; {_by_hand(name)}")
+        elif (source := fetch(work)).is_dir():
+            shutil.copytree(source, content)  # it may be another program's cache: not ours to move
         else:
-            shutil.copytree(_download_clinicdb(), aside)
-        found = _search(aside)
-        _verify(name, found)
-        if name == "cvc-clinicdb" and read_sequences(found) is None:
-            write_atomic(found / "sequences.csv", _clinicdb_sequences())
-        for item in found.iterdir():
+            unpack(source, content)
+        for item in _verified(name, content).iterdir():
             item.rename(build / item.name)
-        shutil.rmtree(aside)
+        shutil.rmtree(work)
     return target
 
 
-def _make_synthetic() -> Path:
-    from polyp.data.synthetic import write_dataset
-
-    folder = project_root() / "data" / "synthetic"
-    write_dataset(folder, seed=0, sequences=12, frames=10)
-    return folder
-
-
-def _clinicdb_sequences() -> str:
-    """The 29 video sequences, from the split table that comes with the package; archives lack them."""
-    table = pd.read_csv(files("polyp.data") / "splits" / "cvc-clinicdb-sequence.csv")
-    return table[["frame", "sequence"]].to_csv(index=False)
-
-
-def _verify(name: str, folder: Path | None) -> None:
-    """Read every pair: a checksum vouches for one download, this for whatever archive was given."""
-    if folder is None:
+def _verified(name: str, content: Path) -> Path:
+    """The dataset in `content`, complete and with its videos, or an error that says what is wrong."""
+    expected = DATASETS[name].pairs
+    if (found := _search(content)) is None:
         raise DataError(f"{name}: no frames and masks in the archive; {_by_hand(name)}")
-    pairs = find_pairs(folder)
-    if len(pairs) != PAIRS[name]:
-        raise DataError(
-            f"{name}: {len(pairs)} pairs in the archive, expected {PAIRS[name]}; {_by_hand(name)}"
-        )
+    if expected is None:  # this package's own work
+        return found
+    pairs = find_pairs(found)
+    if len(pairs) != expected:
+        raise DataError(f"{name}: {len(pairs)} pairs in the archive, expected {expected}; {_by_hand(name)}")
+    # A checksum vouches for one download; reading every pair, for any archive.
     for pair in tqdm(pairs, desc="checking", unit="pair"):
         read_image(pair.image)
         read_mask(pair.mask)
-
-
-def _download_kvasir(folder: Path) -> Path:
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")  # one progress bar says enough
-    downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16)
-    try:
-        file = pooch.retrieve(KVASIR_URL, KVASIR_SHA256, "kvasir-seg.zip", folder, downloader=downloader)
-    except (OSError, ValueError) as error:  # OSError: requests' own errors too; ValueError: the checksum
-        raise DataError(_no_download("kvasir-seg", KVASIR_URL, error)) from None
-    return Path(file)
-
-
-def _download_clinicdb() -> Path:
-    try:
-        import kagglehub
-    except ImportError:
-        raise DataError(
-            'cvc-clinicdb: kagglehub is missing; run `pip install "polyp-course[kaggle]"`, '
-            f"or {_by_hand('cvc-clinicdb')}"
-        ) from None
-    try:
-        return Path(kagglehub.dataset_download(CLINICDB_KAGGLE))
-    except Exception as error:  # kagglehub documents none and raises many kinds
-        raise DataError(_no_download("cvc-clinicdb", f"kaggle.com/{CLINICDB_KAGGLE}", error)) from None
-
-
-def _no_download(name: str, source: str, error: Exception) -> str:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{source}: download failed ({reason[:120]}); check the network, or {_by_hand(name)}"
+    # The archives do not say which frames are of one video; for some, the package's split table does.
+    table = files("polyp.data") / "splits" / f"{name}-sequence.csv"
+    if table.is_file() and read_sequences(found) is None:
+        columns = pd.read_csv(table, usecols=["frame", "sequence"], dtype=str)
+        write_atomic(found / "sequences.csv", columns.to_csv(index=False))
+    return found

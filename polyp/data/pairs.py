@@ -1,9 +1,9 @@
-"""A folder of frames beside a folder of their masks: finding the pairs, and the videos they are from."""
+"""A folder of frames and a folder of masks: finding the pairs, and the videos they are from."""
 
-import csv
-import re
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from polyp.data.images import list_images, natural_sort
 from polyp.errors import DataError, name_some
@@ -42,17 +42,18 @@ def scan(folder: str | Path) -> tuple[dict[str, list[Path]], dict[str, list[Path
     """All frames and all masks by their stem, in natural order, whether or not they pair up.
 
     Raises:
-        DataError: no such folder, or no folders of frames and masks in it.
+        DataError: no such folder, or one without folders of frames and masks.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     if not (folders := layout(folder)):
         raise DataError(
-            f"{folder}: no dataset in it; expected the folders images/ and masks/, or Original/ and "
-            "Ground Truth/, there or in PNG/"
+            f"{folder}: contains no dataset; expected the folders images/ and masks/, or Original/ and "
+            "Ground Truth/, directly or in PNG/"
         )
-    images, masks = {}, {}
+    images: dict[str, list[Path]] = {}
+    masks: dict[str, list[Path]] = {}
     for place, stems in zip(folders, (images, masks), strict=True):
         for path in list_images(place):
             stems.setdefault(path.stem, []).append(path)
@@ -62,21 +63,21 @@ def scan(folder: str | Path) -> tuple[dict[str, list[Path]], dict[str, list[Path
 def find_pairs(folder: str | Path) -> list[Pair]:
     """The pairs of a frame and a mask in `folder`, in natural order.
 
-    They lie in `images/` and `masks/`, or in `Original/` and `Ground Truth/`, in `folder` or in its
-    `PNG/`; a pair shares its stem, not always its suffix (`7.jpg` with `7.png`).
+    They are read from `images/` and `masks/`, or from `Original/` and `Ground Truth/`, in `folder` or in
+    its `PNG/`; a pair shares its stem, not always its suffix (`7.jpg` with `7.png`).
 
     Raises:
         DataError: no such folder, nothing in it, a frame without a mask or the reverse, or two files
-            of one stem.
+            with one stem.
     """
     images, masks = scan(folder)
     if not images and not masks:
-        raise DataError(f"{folder}: no images in it; expected frames and masks of the same names")
+        raise DataError(f"{folder}: contains no images; expected frames and masks of the same names")
     for stems in (images, masks):
         twice = [paths for paths in stems.values() if len(paths) > 1]
         if twice:
             what = name_some(f"{a.name} and {b.name}" for a, b, *_ in twice)
-            raise DataError(f"{twice[0][0].parent}: {what} share a stem; keep one file a frame")
+            raise DataError(f"{twice[0][0].parent}: {what} share a stem; keep one file per frame")
     for here, there, missing in ((images, masks, "mask"), (masks, images, "image")):
         alone = [paths[0] for stem, paths in here.items() if stem not in there]
         if alone:
@@ -89,10 +90,10 @@ def find_pairs(folder: str | Path) -> list[Pair]:
 
 
 def read_sequences(folder: str | Path) -> dict[str, int] | None:
-    """The video sequence of each frame, from `sequences.csv`; None where there is no such file.
+    """The video sequence of each frame, from `sequences.csv`; None if there is no such file.
 
-    It lies beside the folder of frames, or beside the `PNG/` that holds it, under the header
-    `frame,sequence`: a stem and a whole number.
+    It belongs next to the folder of frames, or next to the `PNG/` that holds that folder, with the
+    header `frame,sequence`: a stem and a whole number.
 
     Raises:
         DataError: another header, a row that is not a frame and a number, or a frame listed twice.
@@ -103,19 +104,22 @@ def read_sequences(folder: str | Path) -> dict[str, int] | None:
     path = next((place / "sequences.csv" for place in places if (place / "sequences.csv").is_file()), None)
     if path is None:
         return None
+    columns = ["frame", "sequence", "more"]  # the third catches what should not be there
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except ValueError:
-        raise DataError(f"{path}: not UTF-8 text; save it as CSV in UTF-8") from None
-    if not rows or rows[0] != ["frame", "sequence"]:
+        lines = pd.read_csv(
+            path, names=columns, dtype=str, na_filter=False, skip_blank_lines=False, encoding="utf-8-sig"
+        )
+    except ValueError as error:  # not UTF-8, or not a table
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read ({reason}); save it as CSV in UTF-8") from None
+    if lines[:1].values.tolist() != [["frame", "sequence", ""]]:
         raise DataError(f"{path}: the first line is not 'frame,sequence'; expected that header, then 1,1")
-    sequences: dict[str, int] = {}
-    for number, row in enumerate(rows[1:], start=2):
-        if not row:
-            continue
-        if len(row) != 2 or not re.fullmatch(r"\d+", row[1].strip()):
-            raise DataError(f"{path}, line {number}: {','.join(row)!r}; expected a frame and a whole number")
-        if row[0] in sequences:
-            raise DataError(f"{path}, line {number}: frame {row[0]!r} is listed twice; keep one line")
-        sequences[row[0]] = int(row[1])
-    return sequences
+    lines.index += 1
+    rows = lines[1:][(lines[1:] != "").any(axis=1)]  # without blank lines
+    right = (rows["frame"] != "") & rows["sequence"].str.fullmatch(r"\s*[0-9]+\s*") & (rows["more"] == "")
+    for number, row in rows[~right].iterrows():
+        text = ",".join(row).rstrip(",")
+        raise DataError(f"{path}, line {number}: {text!r}; expected a frame and a whole number")
+    for number, frame in rows["frame"][rows["frame"].duplicated()].items():
+        raise DataError(f"{path}, line {number}: frame {frame!r} is listed twice; keep one line")
+    return dict(zip(rows["frame"], map(int, rows["sequence"]), strict=True))

@@ -1,17 +1,18 @@
 """Which frame is for training, which for choosing, which for the final score.
 
-Two kinds of split, each a table with one row a frame:
+Two kinds of split, each a table with one row per frame:
 
-- `sequence`: columns `frame, sequence, area, fold, validates`. All frames of a video sequence stand
-  in one `fold`. Fold k's test set is fold k; its validation set are the sequences that `validates`
-  k, about half of the next fold; everything else trains.
+- `sequence`: columns `frame, sequence, area, fold, validates`. A sequence is a video; all its frames
+  are in one `fold`. Fold k's test set is fold k; its validation set is the sequences with `validates`
+  equal to k, about half of the next fold; everything else trains.
 - `random`: columns `frame, part`, 80/10/10, frame by frame as most papers do. Nearly every test
   frame then has a frame of its own video in training, which is why scores on it flatter.
 
-The tables of CVC-ClinicDB come with the package; those of other data follow from its frames alone.
+The tables of CVC-ClinicDB are part of the package; those of other data follow from its frames alone.
 """
 
 import warnings
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,10 +21,10 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from polyp.data.images import read_mask
-from polyp.data.known import NAMES, find_dataset
+from polyp.data.known import DATASETS, find_dataset
 from polyp.data.pairs import find_pairs, read_sequences
 from polyp.disk import make_folder, write_atomic
-from polyp.errors import DataError, UsageError
+from polyp.errors import DataError, UsageError, look_up
 
 PARTS = ("train", "val", "test")
 FOLDS = 5
@@ -35,7 +36,7 @@ def sequence_split(frames: list[str], sequences: list[int], areas: list[float]) 
     Args:
         frames: the frames' names.
         sequences: the video each belongs to.
-        areas: polyp's share of each frame, 0 to 1; its thirds (small, medium, large) are balanced.
+        areas: the polyp's share of each frame, 0 to 1; its thirds (small, medium, large) are balanced.
 
     Returns:
         columns frame, sequence, area, fold (0 to 4, fewer with fewer than 5 sequences), validates.
@@ -86,16 +87,7 @@ def random_split(frames: list[str]) -> pd.DataFrame:
     return pd.DataFrame({"frame": frames, "part": [parts[frame] for frame in frames]})
 
 
-def make_split(
-    split: str, frames: list[str], areas: list[float], sequences: dict[str, int] | None
-) -> pd.DataFrame:
-    """The table of the `sequence` or `random` split of these frames.
-
-    Raises:
-        DataError: a split by sequence, but some frames' sequences are not known.
-    """
-    if split == "random":
-        return random_split(frames)
+def _by_sequence(frames: list[str], areas: list[float], sequences: dict[str, int] | None) -> pd.DataFrame:
     if sequences is None:
         raise DataError(
             "no sequences.csv (columns frame,sequence) says which frames are of one video; "
@@ -107,10 +99,30 @@ def make_split(
     return sequence_split(frames, [sequences[frame] for frame in frames], areas)
 
 
-def write_splits(data: str, folder: str | Path, data_path: str | Path | None = None) -> list[Path]:
-    """Make both split tables of a dataset from its files, as `<name>-sequence.csv` and `<name>-random.csv`.
+# Each makes a table from the frames' names, the polyp's share of each, and the frames' videos if known.
+SPLITS: dict[str, Callable[[list[str], list[float], dict[str, int] | None], pd.DataFrame]] = {
+    "sequence": _by_sequence,
+    "random": lambda frames, areas, sequences: random_split(frames),
+}
 
-    Those in the package were made by `polyp data split cvc-clinicdb --out polyp/data/splits`.
+
+def make_split(
+    split: str, frames: list[str], areas: list[float], sequences: dict[str, int] | None
+) -> pd.DataFrame:
+    """The table of one of `SPLITS` for these frames.
+
+    Raises:
+        UsageError: no such split.
+        DataError: too few frames or videos; a split by sequence, but some frames' videos are not known.
+    """
+    return look_up(SPLITS, "split", split)(frames, areas, sequences)
+
+
+def write_splits(data: str, folder: str | Path, data_path: str | Path | None = None) -> list[Path]:
+    """Make the split tables of a dataset from its files: `<name>-random.csv`, and `<name>-sequence.csv`.
+
+    The latter only where the videos are known. Those in the package were made by
+    `polyp data split cvc-clinicdb --out polyp/data/splits`.
 
     Raises:
         DataError: the data cannot be used; see `find_dataset`, `read_mask` and `make_split`.
@@ -119,19 +131,19 @@ def write_splits(data: str, folder: str | Path, data_path: str | Path | None = N
     pairs, sequences = find_pairs(source), read_sequences(source)
     frames = [pair.frame for pair in pairs]
     areas = [float(read_mask(pair.mask).mean()) for pair in pairs]
-    folder, name = make_folder(folder), data if data in NAMES else source.name
-    splits = ["random"] if sequences is None else ["sequence", "random"]
+    folder, name = make_folder(folder), data if data in DATASETS else source.name
     return [
         write_atomic(
             folder / f"{name}-{split}.csv",
             make_split(split, frames, areas, sequences).to_csv(index=False, lineterminator="\n"),
         )
-        for split in splits
+        for split in SPLITS
+        if split != "sequence" or sequences is not None
     ]
 
 
 def packaged_split(data: str, split: str) -> pd.DataFrame | None:
-    """The split table that comes with the package, or None where there is none for this data."""
+    """The split table in the package, or None if it has none for this data."""
     file = files("polyp.data") / "splits" / f"{data}-{split}.csv"
     return pd.read_csv(file, dtype={"frame": str}) if file.is_file() else None
 

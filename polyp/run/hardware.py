@@ -1,21 +1,44 @@
 """What this machine can do: where to compute, and in which precision."""
 
+import os
+import platform
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 
-from polyp.errors import UsageError
+from polyp.errors import UsageError, look_up
+from polyp.model.network import SegmentationNetwork
+
+Network = TypeVar("Network", bound=SegmentationNetwork)
+
+
+def _cuda() -> torch.device:
+    if not torch.cuda.is_available():
+        raise UsageError("device is 'cuda', but torch finds no GPU; use device=auto or cpu")
+    return torch.device("cuda")
+
+
+# The keys are the configuration's `device`.
+DEVICES: dict[str, Callable[[], torch.device]] = {
+    "auto": lambda: torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+    "cpu": lambda: torch.device("cpu"),
+    "cuda": _cuda,
+}
 
 
 def choose_device(name: str = "auto") -> torch.device:
     """The device to compute on; `auto` is a CUDA GPU if there is one, else the CPU.
 
     Raises:
-        UsageError: `cuda` without a GPU that torch can use.
+        UsageError: an unknown name; `cuda` without a GPU that torch can use.
     """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("device is 'cuda', but torch finds no GPU; use device=auto or cpu")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    return look_up(DEVICES, "device", name)()
+
+
+def to_device(model: Network, name: str = "auto") -> Network:
+    """Move a network to a device, its filters in the memory order that convolutions are fastest in."""
+    return model.to(choose_device(name), memory_format=torch.channels_last)
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -26,7 +49,28 @@ def has_fast_bf16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, check, bool)() for check in checks)
 
 
+# Whether to compute in bfloat16 on a device; the keys are the configuration's `precision`.
+PRECISIONS: dict[str, Callable[[torch.device], bool]] = {
+    "auto": has_fast_bf16,
+    "fp32": lambda device: False,
+    "bf16": lambda device: True,
+}
+
+
 def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
-    """The context to run a network in: bf16 autocast where asked for, or on `auto` where it is fast."""
-    enabled = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
+    """The context to run a network in: bf16 autocast where asked for, or on `auto` where it is fast.
+
+    Raises:
+        UsageError: an unknown precision.
+    """
+    enabled = look_up(PRECISIONS, "precision", precision)(device)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def machine(device: str = "auto", precision: str = "auto") -> str:
+    """The machine, and the precision that it computes in, for a result to say what made it."""
+    place = choose_device(device)
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    with autocast(place, precision):
+        used = "bf16" if torch.is_autocast_enabled(place.type) else "fp32"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}, {used}"

@@ -22,7 +22,7 @@ from polyp.errors import DataError, UsageError
 from polyp.model.network import SegmentationNetwork, resize_logits
 from polyp.run.hardware import autocast
 
-FLIPS = ((), (3,), (2,), (2, 3))  # none, left-right, up-down, both: dimensions of (N, C, H, W)
+MIRRORINGS = ((), (3,), (2,), (2, 3))  # none, left-right, up-down, both: dimensions of (N, C, H, W)
 OVERLAY_COLOUR = (0, 114, 178)
 
 
@@ -32,7 +32,7 @@ def predict_probs(
     image: np.ndarray,
     size: tuple[int, int],
     *,
-    flips: bool = False,
+    mirror: bool = False,
     level: int | None = None,
     precision: str = "auto",
     out_size: tuple[int, int] | None = None,
@@ -43,7 +43,7 @@ def predict_probs(
         model: a network in evaluation mode, on any device.
         image: uint8 RGB (H, W, 3), any size.
         size: height and width the network was trained at.
-        flips: average over the four mirrorings (test-time augmentation; four times the work).
+        mirror: average over the four mirrorings (test-time augmentation; four times the work).
         level: prune a UNet++ to this level.
         precision: auto, fp32 or bf16.
         out_size: height and width of the answer; the picture's own by default.
@@ -57,20 +57,34 @@ def predict_probs(
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise UsageError(f"image is {image.dtype} {image.shape}; expected uint8 RGB (H, W, 3)")
-    device = model.mean.device
     small, _ = augment.apply(augment.evaluation_pipeline(size), image)
-    batch = torch.from_numpy(small).permute(2, 0, 1)[None].to(device)  # (h, w, 3) -> (1, 3, h, w)
-    batch = batch.contiguous(memory_format=torch.channels_last)
+    batch = torch.from_numpy(small).permute(2, 0, 1)[None].to(model.device)  # (h, w, 3) -> (1, 3, h, w)
     out_size = out_size or image.shape[:2]
-    probs = torch.zeros(out_size, device=device)
-    chosen = FLIPS if flips else FLIPS[:1]
+    probs = torch.zeros(out_size, device=model.device)
+    chosen = MIRRORINGS if mirror else MIRRORINGS[:1]
     for dims in chosen:
-        with autocast(device, precision):
+        with autocast(model.device, precision):
             logits = model(batch.flip(dims), level)[-1].flip(dims)  # (1, 1, h, w)
         probs += resize_logits(logits.float(), out_size)[0, 0].sigmoid() / len(chosen)
     if probs.isnan().any():
         raise DataError("the network answers with NaN; the checkpoint is broken")
     return probs.cpu().numpy()
+
+
+@torch.inference_mode()
+def predict_masks(model: SegmentationNetwork, images: torch.Tensor, precision: str = "auto") -> torch.Tensor:
+    """The masks that a network, whatever mode it is in, predicts for a batch of its own size.
+
+    Args:
+        model: on any device; left in the mode it was in.
+        images: uint8 RGB (N, 3, H, W).
+        precision: auto, fp32 or bf16.
+
+    Returns:
+        bool (N, 1, H, W) on the CPU; polyp where the probability is above one half.
+    """
+    with model.evaluating(), autocast(model.device, precision):
+        return (model(images.to(model.device))[-1] > 0).cpu()
 
 
 class Prediction(NamedTuple):
@@ -129,7 +143,7 @@ def collect_inputs(inputs: Iterable[str | Path]) -> list[Path]:
     return list(files)
 
 
-def describe(prediction: Prediction) -> dict:
+def table_row(prediction: Prediction) -> dict:
     """One row of the table.
 
     Returns:
@@ -199,7 +213,7 @@ def write_predictions(
             write_png(folder / "overlays" / name, overlay(item.image, item.mask))
         if probabilities:
             write_png(folder / "probabilities" / name, (item.probs * 255).round().astype(np.uint8))
-        rows.append(describe(item))
+        rows.append(table_row(item))
     if table == "json":
         write_atomic(folder / "predictions.json", json.dumps(rows, indent=2) + "\n")
     else:

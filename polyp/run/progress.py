@@ -1,10 +1,10 @@
-"""A run's progress: one moving bar for people, one plain line an epoch for everybody and every log."""
+"""A run's progress: one moving bar for people, one plain line per epoch for everybody and every log."""
 
 import sys
 
 from tqdm import tqdm
 
-from polyp.config import TrainConfig
+from polyp.config import Config
 
 
 class Progress:
@@ -14,7 +14,7 @@ class Progress:
     are only the epochs' lines.
     """
 
-    def __init__(self, config: TrainConfig, frames: int, done_epochs: int = 0, show: bool = True):
+    def __init__(self, config: Config, frames: int, done_epochs: int = 0, show: bool = True):
         """
         Args:
             config: epochs and batch size count here.
@@ -50,7 +50,7 @@ class Progress:
         self.bar.update(self.epoch * self.frames + frames - self.bar.n)
 
     def epoch_done(self, row: dict, is_best: bool) -> None:
-        """Say an epoch's row of the log."""
+        """Print one line for a finished epoch."""
         self.epoch += 1
         dice = "undefined" if row["val_dice"] is None else f"{row['val_dice']:.3f}"
         parts = [f"epoch {row['epoch']:>3}/{self.epochs}  loss {row['loss']:.3f}  IoU {row['iou'] or 0:.3f}"]

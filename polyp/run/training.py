@@ -1,4 +1,4 @@
-"""Training: one visible loop, and `fit`, which runs it over all epochs into a run folder.
+"""Training: the step, the epoch, and the loop over epochs, which needs no folder.
 
 Everything random follows from (seed, epoch, frame), and nothing from what happened before. That is why
 a killed run, resumed, ends with the same weights, bit for bit on a CPU, as one never killed.
@@ -6,56 +6,87 @@ a killed run, resumed, ends with the same weights, bit for bit on a CPU, as one 
 
 import math
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
-from polyp.config import TrainConfig
-from polyp.data.dataset import Data, PolypDataset, open_data
-from polyp.errors import UsageError
+from polyp.config import Config
+from polyp.data.dataset import PolypDataset, Splits
+from polyp.disk import without_nan
+from polyp.errors import look_up
 from polyp.model.efficientnet import load_imagenet
 from polyp.model.losses import LOSSES, Loss, deep_supervision
 from polyp.model.metrics import AverageMeter, concatenate, count_pixels, iou_score
 from polyp.model.network import SegmentationNetwork, build_model
-from polyp.run import checkpoint
-from polyp.run.folder import RunFolder
-from polyp.run.hardware import autocast, choose_device
-from polyp.run.progress import Progress
+from polyp.run.hardware import autocast, to_device
 from polyp.run.validation import Validation, validate
+
+Row = dict[str, Any]  # one epoch of a history, see `train`
 
 
 class Diverged(ArithmeticError):
     """The loss became NaN or infinite."""
 
 
-def learning_rate(step: int, steps: int, highest: float, schedule: str = "onecycle") -> float:
-    """The learning rate of a step, as a function of nothing but the step.
+class Epoch(NamedTuple):
+    """What a listener is told after an epoch: the training's state, ready to be written or drawn."""
 
-    It rises linearly for 30 % of the steps (`onecycle`, Smith and Topin, arXiv:1708.07120) or for 5 %
-    (`cosine`), then falls along half a cosine to nearly zero.
+    model: SegmentationNetwork
+    optimizer: torch.optim.Optimizer
+    history: list[Row]  # of all epochs so far, this one last
+
+    @property
+    def is_best(self) -> bool:
+        """Whether no earlier epoch was as good."""
+        return best_epoch(self.history) == len(self.history) - 1
+
+
+def train(
+    model: SegmentationNetwork,
+    data: Splits,
+    config: Config,
+    *,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_progress: Callable[[int, float, float], None] = lambda frames, loss, iou: None,
+    optimizer: torch.optim.Optimizer | None = None,
+    history: Iterable[Row] = (),
+) -> list[Row]:
+    """Train `model` in place, epoch after epoch, and validate after each.
 
     Args:
-        step: 0 to steps - 1.
-        steps: of the whole run.
-        highest: the peak.
-        schedule: `onecycle` or `cosine`.
+        model: on its device, such as `new_model(config)`.
+        data: its training frames, and its validation frames if it has any.
+        config: loss, epochs, batch size, learning rate, schedule, patience, precision and seed count here.
+        on_epoch: called after each epoch.
+        on_progress: see `train_one_epoch`.
+        optimizer: `make_optimizer(model, config)` by default.
+        history: the epochs that `model` and `optimizer` were trained for already; training continues there.
+
+    Returns:
+        one row per epoch: epoch (from 1), lr (at its last step), loss and iou (means over the training
+        frames), val_loss, val_iou, val_dice (means over the validation frames, or None), seconds.
+
+    Raises:
+        Diverged: NaN or infinite loss.
     """
-    warmup = max(1, round((0.3 if schedule == "onecycle" else 0.05) * steps))
-    if step < warmup:
-        return highest * (step + 1) / warmup
-    done = (step - warmup) / max(1, steps - warmup)
-    return highest * (0.001 + 0.999 * (1 + math.cos(math.pi * done)) / 2)
-
-
-def epoch_order(frames: int, seed: int, epoch: int) -> list[int]:
-    """The order in which an epoch visits the frames."""
-    generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
-    return torch.randperm(frames, generator=generator).tolist()
+    loss = look_up(LOSSES, "loss", config.loss)
+    optimizer = optimizer or make_optimizer(model, config)
+    history = list(history)
+    while len(history) < config.epochs and not _out_of_patience(history, config.patience):
+        epoch, start = len(history), time.perf_counter()
+        trained = train_one_epoch(model, data.train, optimizer, loss, config, epoch, on_progress)
+        validated = None
+        if data.val is not None:
+            validated = validate(model, data.val, loss, precision=config.precision, workers=config.workers)
+        rate = optimizer.param_groups[-1]["lr"]
+        history.append(_row(epoch, rate, trained, validated, time.perf_counter() - start))
+        on_epoch(Epoch(model, optimizer, history))
+    return history
 
 
 class EpochResult(NamedTuple):
@@ -70,7 +101,7 @@ def train_one_epoch(
     dataset: PolypDataset,
     optimizer: torch.optim.Optimizer,
     loss: Loss,
-    config: TrainConfig,
+    config: Config,
     epoch: int,
     on_progress: Callable[[int, float, float], None] = lambda frames, loss, iou: None,
 ) -> EpochResult:
@@ -88,7 +119,6 @@ def train_one_epoch(
     Raises:
         Diverged: the loss is NaN or infinite; the message names the first such batch.
     """
-    device = model.mean.device
     dataset.epoch = epoch
     order = epoch_order(len(dataset), config.seed, epoch)
     # A last, smaller batch would weigh its frames more and give batch normalisation less to average.
@@ -98,7 +128,7 @@ def train_one_epoch(
         sampler=order,
         num_workers=config.workers,
         drop_last=True,
-        pin_memory=device.type == "cuda",
+        pin_memory=model.device.type == "cuda",
     )
     steps = len(loader)
     meter, losses, counts = AverageMeter(), [], []
@@ -108,13 +138,13 @@ def train_one_epoch(
         for part in _pretrained(model, config):
             part.eval()  # else batch normalisation would go on learning means and variances
     for step, (image, target) in enumerate(loader):
-        image = image.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-        target = target.to(device, non_blocking=True)
+        image = image.to(model.device, non_blocking=True)  # uint8 (N, 3, H, W)
+        target = target.to(model.device, non_blocking=True)  # {0, 1} (N, 1, H, W)
         rate = learning_rate(epoch * steps + step, config.epochs * steps, config.lr, config.schedule)
         for group in optimizer.param_groups:
-            group["lr"] = rate * group.get("share", 1.0)
+            group["lr"] = rate * group.get("lr_share", 1.0)
 
-        with autocast(device, config.precision):
+        with autocast(model.device, config.precision):
             outputs = model(image)  # each (N, 1, H, W)
             batch_loss = deep_supervision(loss, outputs, target)
         optimizer.zero_grad(set_to_none=True)
@@ -127,17 +157,102 @@ def train_one_epoch(
         counts.append(count_pixels(outputs[-1].detach() > 0, target > 0))
         meter.update(batch_loss, n=len(image))
         if step + 1 == steps or time.monotonic() - shown > 0.5:
-            _check_losses(losses, dataset, order, config.batch_size)
+            _ensure_finite(losses, dataset, order, config.batch_size)
             on_progress((step + 1) * config.batch_size, meter.avg, _mean_iou(counts))
             shown = time.monotonic()
     return EpochResult(meter.avg, _mean_iou(counts))
+
+
+def epoch_order(frames: int, seed: int, epoch: int) -> list[int]:
+    """The order in which an epoch visits the frames."""
+    generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+    return torch.randperm(frames, generator=generator).tolist()
+
+
+def _warm_up_cosine(warm_up: float, step: int, steps: int) -> float:
+    """Rise linearly for a share of the steps, then fall along half a cosine to a thousandth."""
+    rising = max(1, round(warm_up * steps))
+    if step < rising:
+        return (step + 1) / rising
+    done = (step - rising) / max(1, steps - rising)
+    return 0.001 + 0.999 * (1 + math.cos(math.pi * done)) / 2
+
+
+# From (step, steps) to the share of the highest learning rate; the keys are the configuration's `schedule`.
+SCHEDULES: dict[str, Callable[[int, int], float]] = {
+    "onecycle": partial(_warm_up_cosine, 0.3),  # Smith and Topin, arXiv:1708.07120
+    "cosine": partial(_warm_up_cosine, 0.05),
+}
+
+
+def learning_rate(step: int, steps: int, highest: float, schedule: str = "onecycle") -> float:
+    """The learning rate of a step, as a function of nothing but the step.
+
+    It rises linearly for 30 % of the steps (`onecycle`) or for 5 % (`cosine`), then falls along half a
+    cosine to nearly zero.
+
+    Args:
+        step: 0 to steps - 1.
+        steps: of the whole run.
+        highest: the peak.
+        schedule: a key of `SCHEDULES`.
+
+    Raises:
+        UsageError: an unknown schedule.
+    """
+    return highest * look_up(SCHEDULES, "schedule", schedule)(step, steps)
+
+
+def new_model(config: Config) -> SegmentationNetwork:
+    """The network that `config` describes as training starts with it, on its device.
+
+    Its weights follow from the seed; a pretrained encoder has its ImageNet weights.
+
+    Raises:
+        UsageError: the device is not there; the ImageNet weights are not installed.
+    """
+    torch.manual_seed(config.seed)
+    model = build_model(config)
+    if config.starts_pretrained:
+        load_imagenet(model.encoder, config.encoder)
+    return to_device(model, config.device)
+
+
+def make_optimizer(model: SegmentationNetwork, config: Config) -> torch.optim.AdamW:
+    """AdamW; a pretrained encoder has its own, lower learning rate, or with `encoder_lr` 0 none."""
+    encoder = [parameter for part in _pretrained(model, config) for parameter in part.parameters()]
+    ids = set(map(id, encoder))
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in ids]
+    groups: list[dict[str, Any]] = [{"params": rest, "lr_share": 1.0}]
+    if encoder and config.encoder_lr > 0:
+        groups.insert(0, {"params": encoder, "lr_share": config.encoder_lr})
+    for parameter in encoder:
+        parameter.requires_grad_(config.encoder_lr > 0)
+    return torch.optim.AdamW(groups, config.lr, weight_decay=config.weight_decay)
+
+
+def best_epoch(history: list[Row]) -> int:
+    """The index of the epoch with the highest validation Dice, the earliest of equals; else the last."""
+    if all(row["val_dice"] is None for row in history):
+        return len(history) - 1
+    dice = [-1.0 if row["val_dice"] is None else row["val_dice"] for row in history]
+    return dice.index(max(dice))
+
+
+def _out_of_patience(history: list[Row], patience: int) -> bool:
+    return bool(history and patience) and len(history) - 1 - best_epoch(history) >= patience
+
+
+def _pretrained(model: SegmentationNetwork, config: Config) -> list[torch.nn.Module]:
+    """The parts of the network that start from ImageNet weights; none for most networks."""
+    return list(model.encoder) if config.starts_pretrained else []
 
 
 def _mean_iou(counts: list) -> float:
     return iou_score(concatenate(counts)).nanmean().item()
 
 
-def _check_losses(losses: list[Tensor], dataset: PolypDataset, order: list[int], batch_size: int) -> None:
+def _ensure_finite(losses: list[Tensor], dataset: PolypDataset, order: list[int], batch_size: int) -> None:
     finite = torch.stack(losses).isfinite().tolist()
     if all(finite):
         return
@@ -149,150 +264,17 @@ def _check_losses(losses: list[Tensor], dataset: PolypDataset, order: list[int],
     )
 
 
-def fit(
-    config: TrainConfig,
-    run: str | Path,
-    *,
-    data_path: str | Path | None = None,
-    resume: bool = False,
-    progress: bool = True,
-) -> RunFolder:
-    """Train as `config` says, into a run folder, and score the best epoch on the test frames.
-
-    With `refit`, there are no validation frames to name a best epoch, and the last one counts.
-
-    After each epoch: `log.csv`, `curves.png`, `samples/`, `last.safetensors` (to go on from) and, when the
-    validation Dice is the best so far, `best.safetensors`. At the end: `metrics.json` and `test.csv`.
-
-    Args:
-        config: what to do.
-        run: the run folder; a new one, or with `resume` one that was stopped.
-        data_path: where the data lies, if not in `$POLYP_DATA` or `data/`.
-        resume: go on after the last whole epoch.
-        progress: show a bar (in a terminal or notebook) and a line an epoch.
-
-    Raises:
-        UsageError: the folder already holds a run, or holds another configuration's.
-        DataError: the data or the folder cannot be used.
-        Diverged: NaN or infinite loss; the last whole epoch is kept.
-    """
-    device, loss = choose_device(config.device), LOSSES[config.loss]
-    data = open_data(config, data_path)
-    folder = RunFolder.resume(run, config) if resume else RunFolder.create(run, config)
-    folder.write_split(data)
-    torch.manual_seed(config.seed)
-    model = build_model(config.model).to(device, memory_format=torch.channels_last)
-    optimizer = make_optimizer(model, config)
-    history = _restore(folder, config, data, model, optimizer)
-
-    with Progress(config, len(data.train), len(history), progress) as bar:
-        try:
-            while len(history) < config.epochs and not _out_of_patience(history, config.patience):
-                epoch, start = len(history), time.perf_counter()
-                trained = train_one_epoch(model, data.train, optimizer, loss, config, epoch, bar.update)
-                validation = data.val and validate(
-                    model, data.val, loss, precision=config.precision, workers=config.workers
-                )
-                rate = optimizer.param_groups[-1]["lr"]
-                history.append(_row(epoch, rate, trained, validation, time.perf_counter() - start))
-                _save_epoch(folder, data, model, optimizer, config, history)
-                bar.epoch_done(history[-1], is_best=best_epoch(history) == epoch)
-        except KeyboardInterrupt:
-            bar.say(
-                f"\nStopped; {len(history)} whole epochs are saved. Go on with:\n  {folder.how_to_resume}"
-            )
-            raise
-    finish(folder, config, data, device)
-    return folder
-
-
-def make_optimizer(model: SegmentationNetwork, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW; a pretrained encoder has its own, lower learning rate, or with `encoder_lr` 0 none."""
-    encoder = [parameter for part in _pretrained(model, config) for parameter in part.parameters()]
-    ids = set(map(id, encoder))
-    rest = [parameter for parameter in model.parameters() if id(parameter) not in ids]
-    groups = [{"params": rest, "share": 1.0}]
-    if encoder and config.encoder_lr > 0:
-        groups.insert(0, {"params": encoder, "share": config.encoder_lr})
-    for parameter in encoder:
-        parameter.requires_grad_(config.encoder_lr > 0)
-    return torch.optim.AdamW(groups, config.lr, weight_decay=config.weight_decay)
-
-
-def _pretrained(model: SegmentationNetwork, config: TrainConfig) -> list[torch.nn.Module]:
-    """The parts of the network that start from ImageNet weights; none for most networks."""
-    return list(model.encoder) if config.model.encoder != "conv" and config.pretrained else []
-
-
-def _restore(
-    folder: RunFolder,
-    config: TrainConfig,
-    data: Data,
-    model: SegmentationNetwork,
-    optimizer: torch.optim.Optimizer,
-) -> list[dict]:
-    """Bring model and optimiser to where the run stopped, or starts; the history of its epochs so far."""
-    if not folder.last.is_file():
-        if _pretrained(model, config):
-            load_imagenet(model.encoder, config.model.encoder)
-        return []
-    tensors, metadata = checkpoint.read_checkpoint(folder.last)
-    if metadata["data"] != data.about:
-        raise UsageError(f"{folder.path}: the data has changed since this run began; start a new run")
-    checkpoint.restore_model(model, tensors, folder.last)
-    checkpoint.restore_optimizer(optimizer, model, tensors)
-    return metadata["history"]
-
-
-def _row(
-    epoch: int, rate: float, trained: EpochResult, validation: Validation | None, seconds: float
-) -> dict:
-    scores = validation.scores if validation else {}
-    row = {
-        "epoch": epoch + 1,
-        "lr": rate,
-        "loss": trained.loss,
-        "iou": trained.iou,
-        "val_loss": validation.loss if validation else None,
-        "val_iou": scores.get("iou_per_image"),
-        "val_dice": scores.get("dice_per_image"),
-        "seconds": round(seconds, 1),
-    }
-    return checkpoint.without_nan(row)
-
-
-def _save_epoch(
-    folder: RunFolder,
-    data: Data,
-    model: SegmentationNetwork,
-    optimizer: torch.optim.Optimizer,
-    config: TrainConfig,
-    history: list[dict],
-) -> None:
-    metadata = checkpoint.describe(config, history[-1], data.about)
-    if best_epoch(history) == len(history) - 1:
-        checkpoint.save_checkpoint(folder.best, model, metadata)
-    folder.write_epoch(history, model, data.val or data.train, config.precision)
-    # `last` is written last: a run that is killed before it does the whole epoch again.
-    checkpoint.save_checkpoint(folder.last, model, metadata | {"history": history}, optimizer)
-
-
-def best_epoch(history: list[dict]) -> int:
-    """The index of the epoch with the highest validation Dice, the earliest of equals; else the last."""
-    if all(row["val_dice"] is None for row in history):
-        return len(history) - 1
-    dice = [-1.0 if row["val_dice"] is None else row["val_dice"] for row in history]
-    return dice.index(max(dice))
-
-
-def _out_of_patience(history: list[dict], patience: int) -> bool:
-    return bool(history and patience) and len(history) - 1 - best_epoch(history) >= patience
-
-
-def finish(folder: RunFolder, config: TrainConfig, data: Data, device: torch.device) -> None:
-    """Score the best epoch: on the validation frames, and once on the test frames at original size."""
-    model, metadata = checkpoint.load_model(folder.best)
-    model = model.to(device, memory_format=torch.channels_last)
-    options = {"loss": LOSSES[config.loss], "precision": config.precision, "workers": config.workers}
-    val, test = data.val and validate(model, data.val, **options), validate(model, data.test, **options)
-    folder.write_results(metadata["scores"]["epoch"], val, test, data.about)
+def _row(epoch: int, rate: float, trained: EpochResult, validated: Validation | None, seconds: float) -> Row:
+    scores = validated.scores if validated else {}
+    return without_nan(
+        {
+            "epoch": epoch + 1,
+            "lr": rate,
+            "loss": trained.loss,
+            "iou": trained.iou,
+            "val_loss": validated.loss if validated else None,
+            "val_iou": scores.get("iou_per_image"),
+            "val_dice": scores.get("dice_per_image"),
+            "seconds": round(seconds, 1),
+        }
+    )

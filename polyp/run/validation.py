@@ -1,6 +1,6 @@
-"""Loss and scores on frames that the network has not learnt from."""
+"""Loss and scores on frames that the network was not trained on."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -16,8 +16,8 @@ from polyp.run.hardware import autocast
 class Validation(NamedTuple):
     """What `validate` found.
 
-    `loss` is the mean over the frames; `scores` is `metrics.summarise`'s dictionary; `table` has a row a
-    frame with its counts and scores.
+    `loss` is the mean over the frames; `scores` is `metrics.summarise`'s dictionary; `table` has one row
+    per frame with its counts and scores.
     """
 
     loss: float
@@ -38,7 +38,7 @@ def validate(
 ) -> Validation:
     """Score `model` on every frame of `dataset`, at the size of the dataset's masks.
 
-    The model is evaluated where it is and left in the mode it was in.
+    The model is evaluated on its device and left in the mode it was in.
 
     Args:
         model: any network of this package.
@@ -53,25 +53,19 @@ def validate(
     Raises:
         ValueError: the network answers with NaN.
     """
-    device = model.mean.device
     if dataset.full_size_masks:
         batch_size = 1
-    meter, counts = AverageMeter(), []
-    was_training = model.training
-    model.eval()
-    try:
+    meter, parts = AverageMeter(), []
+    with model.evaluating():
         for image, target in DataLoader(dataset, batch_size, num_workers=workers):
-            image = image.to(device).contiguous(memory_format=torch.channels_last)
-            target = target.to(device)
-            with autocast(device, precision):
+            image, target = image.to(model.device), target.to(model.device)
+            with autocast(model.device, precision):
                 outputs = model(image, level)
             outputs = tuple(resize_logits(logits, target.shape[-2:]) for logits in outputs)
             meter.update(deep_supervision(loss, outputs, target), n=len(image))
-            counts.append(confusion_counts(outputs[-1], target, threshold))
-    finally:
-        model.train(was_training)
-    counts = concatenate(counts)
-    columns = {"frame": dataset.frames}
+            parts.append(confusion_counts(outputs[-1], target, threshold))
+    counts = concatenate(parts)
+    columns: dict[str, Any] = {"frame": dataset.frames}
     columns |= {name: count.cpu().numpy() for name, count in counts._asdict().items()}
     columns |= {name: score(counts).cpu().numpy() for name, score in SCORES.items()}
     return Validation(meter.avg, summarise(counts), pd.DataFrame(columns))

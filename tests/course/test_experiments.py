@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import f1_score
 
 from polyp.__main__ import main
-from polyp.config import TrainConfig, changed, configure
+from polyp.config import Config, changed, configure
 from polyp.course import experiments
 from polyp.data.dataset import open_data, open_part
 from polyp.errors import DataError, UsageError
@@ -36,7 +36,7 @@ def test_every_experiment_is_a_valid_configuration():
 
 
 def test_a_result_is_complete_and_agrees_with_its_table(result, tiny):
-    assert TrainConfig.from_dict(result["config"]).data == tiny.data
+    assert Config.from_dict(result["config"]).data == tiny.data
     frames = pd.DataFrame(result["frames"])
     assert len(frames) == result["test"]["images"] == result["test_flips"]["images"]
     assert frames["dice"].mean() == pytest.approx(result["test"]["dice_per_image"], abs=1e-5)
@@ -106,13 +106,13 @@ def test_the_command_line_refuses_a_misspelt_name_before_it_trains(monkeypatch, 
 
 def test_frame_scores_agree_with_scikit_learn(tiny):
     torch.manual_seed(1)
-    model = build_model(tiny.model).eval()
+    model = build_model(tiny).eval()
     data = open_part(tiny, "test")
     rows = experiments.frame_scores(model, data)
     for index, row in enumerate(rows["table"].to_dict("records")):
         image, target = data[index]
         probs = predict_probs(
-            model, image.permute(1, 2, 0).numpy(), (32, 32), flips=True, out_size=target.shape[1:]
+            model, image.permute(1, 2, 0).numpy(), (32, 32), mirror=True, out_size=target.shape[1:]
         )
         truth = target[0].numpy().ravel()
         for t, dice in zip(experiments.THRESHOLDS, rows["by_threshold"][index], strict=True):
@@ -183,7 +183,7 @@ def test_committed_results_are_of_the_experiments_as_they_stand():
     """A changed experiment needs a new run."""
     for name in experiments.result_names():
         found = experiments.read_result(name)
-        assert TrainConfig.from_dict(found["config"]) == configure(**experiments.EXPERIMENTS[name]), name
+        assert Config.from_dict(found["config"]) == configure(**experiments.EXPERIMENTS[name]), name
         assert found["command"] == f"polyp experiment {name}"
         assert len(found["curve"]["epoch"]) == found["config"]["epochs"]
         assert not re.search(r"/(home|root|tmp|work|Users|content)/\w", json.dumps(found))
@@ -191,7 +191,7 @@ def test_committed_results_are_of_the_experiments_as_they_stand():
 
 def test_what_a_level_costs():
     """Counted by hand for U-Net++'s smallest grid: X00, X10 and X01 with widths 2, 3 on 8 x 8 pixels."""
-    model = build_model(configure(widths=(2, 3, 4)).model).eval()
+    model = build_model(configure(widths=(2, 3, 4))).eval()
     cost = experiments.level_cost(model, (8, 8), 1)
     weights = 9 * (3 * 2 + 2 * 2), 9 * (2 * 3 + 3 * 3), 9 * (5 * 2 + 2 * 2), 1 * 2
     assert cost["multiply_adds"] == 64 * (weights[0] + weights[2] + weights[3]) + 16 * weights[1]

@@ -1,8 +1,10 @@
-"""The README says what the committed results say."""
+"""docs/results.md, the README's table and the model card's say what the committed results say."""
 
+import re
 from pathlib import Path
 
 import pytest
+from jinja2 import UndefinedError
 
 from polyp.course import report
 from polyp.course.experiments import read_result, result_names
@@ -11,28 +13,66 @@ from polyp.errors import DataError
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_readme_is_up_to_date():
-    text = (ROOT / "README.md").read_text()
-    block = text.split(report.BEGIN + "\n")[1].split(report.END)[0]
-    assert block == report.markdown(), "run `polyp report`"
-    assert str(report.PICTURE) in text
-    assert (ROOT / report.PICTURE).is_file()
-    card = (ROOT / report.MODEL_CARD).read_text()
-    assert card.split(report.BEGIN + "\n")[1].split(report.END)[0] == report.card(), "run `polyp report`"
+def read(page):
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_the_results_page_is_up_to_date():
+    assert read(report.RESULTS) == report.render("results.md.j2"), "run `polyp report`"
+    assert f"]({report.CHART.name})" in read(report.RESULTS)
+    assert (ROOT / report.CHART).is_file()
+
+
+@pytest.mark.parametrize("page", report.BLOCKS, ids=str)
+def test_the_blocks_are_up_to_date(page):
+    block = read(page).split(report.BEGIN + "\n")[1].split(report.END)[0]
+    assert block == report.render(report.BLOCKS[page]), "run `polyp report`"
 
 
 def test_it_writes_between_the_marks_only(tmp_path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / report.MODEL_CARD).parent.mkdir(parents=True)
-    (tmp_path / report.MODEL_CARD).write_text(report.BEGIN + report.END)
+    card = tmp_path / report.MODEL_CARD
+    card.parent.mkdir(parents=True)
+    card.write_text(report.BEGIN + report.END)
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
-    report.write_report(tmp_path)
-    assert readme.read_text() == f"before\n{report.BEGIN}\n{report.markdown()}{report.END}\nafter\n"
+    assert report.write_report(tmp_path) == tmp_path / report.RESULTS
+    block = report.render("readme.md.j2")
+    assert readme.read_text(encoding="utf-8") == f"before\n{report.BEGIN}\n{block}{report.END}\nafter\n"
+    assert (tmp_path / report.RESULTS).read_text(encoding="utf-8") == read(report.RESULTS)
+    for picture in (report.CHART, report.FRONT):
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / picture).stat().st_size < 150_000
     readme.write_text("no marks")
     with pytest.raises(DataError, match="expected one"):
         report.write_report(tmp_path)
     assert readme.read_text() == "no marks"
+
+
+def test_a_section_needs_its_results(monkeypatch):
+    """A checkout with fold 0 and one network only has neither a comparison nor an empty heading."""
+    kept = [name for name in result_names() if name == "fold_0" or name.startswith("scratch_unet_")]
+    monkeypatch.setattr(report, "result_names", lambda: kept)
+    monkeypatch.setattr(
+        report, "read_seeds", lambda family: [read_result(n) for n in kept if n.rpartition("_")[0] == family]
+    )
+    page = report.render("results.md.j2")
+    assert re.findall("^## (.*)$", page, re.MULTILINE) == [
+        "Why the split matters",
+        "Published scores",
+        "Without a pretrained encoder",
+        "Pruned to a level",
+        "Speed",
+    ]
+    assert "| U-Net | 1.11 M |" in page
+    assert "UNet++ with deep supervision |" not in page
+    assert "mean of 5 folds" not in page
+    assert report.render("readme.md.j2") == ""
+
+
+def test_a_template_cannot_quote_what_is_not_there(monkeypatch):
+    monkeypatch.setattr(report, "numbers", dict)
+    with pytest.raises(UndefinedError, match="leak"):
+        report.render("readme.md.j2")
 
 
 def test_no_frame_is_predicted_by_a_network_that_saw_its_video():
@@ -42,7 +82,7 @@ def test_no_frame_is_predicted_by_a_network_that_saw_its_video():
     assert (honest.groupby("sequence")["fold"].nunique() == 1).all()
     folds = [read_result(name) for name in result_names() if name.startswith("fold_")]
     assert len(honest) == sum(result["test"]["images"] for result in folds)
-    table = report.sequence_table()
+    table = report.video_table()
     assert (table["dice"] * table["frames"]).sum() / table["frames"].sum() == pytest.approx(
         honest["dice"].mean()
     )

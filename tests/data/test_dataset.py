@@ -138,7 +138,7 @@ def test_open_data_splits_by_video(tiny):
     assert sum(map(len, frames)) == 24
     videos = [{(int(f) - 1) // 4 for f in part} for part in frames]
     assert len(videos[0] | videos[1] | videos[2]) == sum(map(len, videos))
-    assert data.split["part"].value_counts().to_dict() == {
+    assert data.table["part"].value_counts().to_dict() == {
         name: len(part) for name, part in zip(("train", "val", "test"), frames, strict=True)
     }
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from polyp.config import ModelConfig
+from polyp.config import Config
 from polyp.errors import UsageError
 from polyp.model.losses import bce_dice_loss, deep_supervision
 from polyp.model.network import MEAN, STD, UNet, UNetPlusPlus, build_model, resize_logits
@@ -151,8 +151,8 @@ def test_a_level_that_is_not_there(name, level, message):
 
 
 def test_build_model_follows_the_configuration():
-    assert isinstance(build_model(ModelConfig("unet", WIDTHS)), UNet)
-    deep, plain = (build_model(ModelConfig("unetpp", WIDTHS, deep_supervision=d)) for d in (True, False))
+    assert isinstance(build_model(Config("unet", WIDTHS)), UNet)
+    deep, plain = (build_model(Config("unetpp", WIDTHS, deep_supervision=d)) for d in (True, False))
     assert (len(deep.heads), len(plain.heads)) == (4, 1)
 
 

@@ -9,20 +9,23 @@ from polyp import disk as files
 from polyp.config import changed, configure
 from polyp.errors import DataError
 from polyp.model.network import build_model
-from polyp.run.checkpoint import describe, load_model, read_checkpoint, restore_optimizer, save_checkpoint
+from polyp.run.checkpoint import load_model, metadata_of, read_checkpoint, restore_optimizer, save_checkpoint
 
 CONFIG = configure(widths=(4, 8, 12))
 
 
 @pytest.fixture
 def saved(tmp_path):
-    model = build_model(CONFIG.model)
+    model = build_model(CONFIG)
     optimizer = torch.optim.AdamW(model.parameters(), 0.01)
     image = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
     sum(o.mean() for o in model(image)).backward()
     optimizer.step()
     path = save_checkpoint(
-        tmp_path / "m.safetensors", model, describe(CONFIG, {"val_dice": 0.5}, {"name": "x"}, 0.4), optimizer
+        tmp_path / "m.safetensors",
+        model,
+        metadata_of(CONFIG, {"val_dice": 0.5}, {"name": "x"}, 0.4),
+        optimizer,
     )
     return path, model, optimizer, image
 
@@ -46,7 +49,7 @@ def test_what_comes_back_is_what_went_in(saved):
 def test_the_header_is_readable_without_this_package(saved):
     content = saved[0].read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    assert json.loads(header["__metadata__"]["polyp"])["config"]["model"]["widths"] == [4, 8, 12]
+    assert json.loads(header["__metadata__"]["polyp"])["config"]["widths"] == [4, 8, 12]
 
 
 def test_a_pickle_is_never_opened(tmp_path):
@@ -77,7 +80,7 @@ def test_safetensors_of_somebody_else(tmp_path):
 
 
 def test_another_architecture(saved, tmp_path):
-    wrong = describe(changed(CONFIG, architecture="unet"), {}, {})
+    wrong = metadata_of(changed(CONFIG, architecture="unet"), {}, {})
     path = save_checkpoint(tmp_path / "w.safetensors", saved[1], wrong)
     with pytest.raises(DataError, match=r"another architecture: \d+ tensors differ, first '"):
         load_model(path)
@@ -91,7 +94,7 @@ def test_another_architecture(saved, tmp_path):
     ],
 )
 def test_another_version(saved, tmp_path, change, message):
-    path = save_checkpoint(tmp_path / "v.safetensors", saved[1], describe(CONFIG, {}, {}) | change)
+    path = save_checkpoint(tmp_path / "v.safetensors", saved[1], metadata_of(CONFIG, {}, {}) | change)
     with pytest.raises(DataError, match=message):
         load_model(path)
 
@@ -112,6 +115,6 @@ def test_a_full_disk_keeps_the_last_checkpoint(saved, monkeypatch):
 
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(DataError, match="No space left on device"):
-        save_checkpoint(path, model, describe(CONFIG, {}, {}))
+        save_checkpoint(path, model, metadata_of(CONFIG, {}, {}))
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir() if "tmp" in p.name] == []

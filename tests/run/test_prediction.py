@@ -17,10 +17,10 @@ from polyp.run import prediction as module
 from polyp.run.prediction import (
     Prediction,
     collect_inputs,
-    describe,
     overlay,
     predict_files,
     predict_probs,
+    table_row,
     write_predictions,
 )
 from polyp.run.validation import validate
@@ -30,7 +30,7 @@ SIZE = (32, 32)
 
 @pytest.fixture
 def model():
-    return build_model(configure(widths=(4, 8, 16)).model).eval()
+    return build_model(configure(widths=(4, 8, 16))).eval()
 
 
 def picture(path, size=(50, 70), seed=0, mode="RGB"):
@@ -65,7 +65,7 @@ def test_flips_average_four_views(model):
         for a in (1, -1)
         for b in (1, -1)
     ]
-    ours = predict_probs(model, image, SIZE, flips=True, precision="fp32")
+    ours = predict_probs(model, image, SIZE, mirror=True, precision="fp32")
     np.testing.assert_allclose(ours, np.mean(views, axis=0), atol=1e-5)
 
 
@@ -121,7 +121,7 @@ def test_what_is_written(tmp_path):
         "boxes": [[10, 5, 20, 10], [50, 30, 2, 3]],
         "mean_probability": round((200 * 0.9 + 6 * 0.7) / 206, 4),
     }
-    assert describe(item) == expected
+    assert table_row(item) == expected
     for table in ("csv", "json"):
         write_predictions([item], tmp_path / "out", overlays=True, probabilities=True, table=table)
     assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == [expected]
@@ -142,7 +142,7 @@ def test_what_is_written(tmp_path):
 def test_nothing_found_is_a_row_too(tmp_path):
     empty = np.zeros((4, 4), np.uint8)
     item = Prediction(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8), empty.astype(np.float32), empty)
-    row = describe(item)
+    row = table_row(item)
     assert (row["components"], row["boxes"], row["mean_probability"]) == (0, [], None)
     assert overlay(item.image, empty).shape == (4, 4, 3)
 

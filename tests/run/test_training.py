@@ -1,11 +1,10 @@
 import csv
+import dataclasses
+import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
-import types
 
 import numpy as np
 import pytest
@@ -17,23 +16,74 @@ from polyp.errors import DataError, UsageError
 from polyp.model.losses import bce_dice_loss
 from polyp.model.metrics import confusion_counts, iou_score
 from polyp.model.network import build_model
+from polyp.run import checkpoint, fitting
+from polyp.run import checkpoint, fitting
 from polyp.run import training as module
 from polyp.run.checkpoint import read_checkpoint
+from polyp.run.fitting import fit
 from polyp.run.folder import RunFolder, compare_runs
-from polyp.run.training import Diverged, best_epoch, epoch_order, fit, learning_rate, train_one_epoch
+from polyp.run.training import (
+    Diverged,
+    Epoch,
+    best_epoch,
+    epoch_order,
+    learning_rate,
+    make_optimizer,
+    new_model,
+    train,
+    train_one_epoch,
+)
 
+# A run in a process of its own: config, folder, and what to do.
+# A run in a process of its own: config, folder, and what to do.
 FIT = """
 import json, sys
-from polyp.config import TrainConfig
-from polyp.run.training import fit
-config = TrainConfig.from_dict(json.loads(sys.argv[1]))
-fit(config, sys.argv[2], resume=len(sys.argv) > 3)
+from polyp.config import Config
+from polyp.run.fitting import fit
+fit(Config.from_dict(json.loads(sys.argv[1])), sys.argv[2])
+"""
+
+# Children that die by SIGKILL: at the n-th file that is moved into place (just before or just after), or at
+# a moment that nothing in the code knows of; then one that is left alone. Forked, so that torch is imported once.
+KILLED = """
+import itertools, json, os, signal, sys, time
+from pathlib import Path
+import polyp.run.fitting, polyp.run.pictures
+from polyp.config import Config
+
+config, run = Config.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2])
+real = os.replace
+
+def dies_at(count, after):
+    calls = itertools.count(1)
+    def replace(source, target):
+        if next(calls) < count:
+            return real(source, target)
+        if after:
+            real(source, target)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace
+
+kills = 0
+for moment in [(4, False), (9, True), (3, False), "a clock", None]:
+    if not (child := os.fork()):
+        if isinstance(moment, tuple):
+            os.replace = dies_at(*moment)
+        polyp.run.fitting.fit(config, run, resume=(run / "config.json").exists(), progress=False)
+        os._exit(0)
+    if moment == "a clock":
+        time.sleep(float(sys.argv[3]))
+        os.kill(child, signal.SIGKILL)
+    status = os.waitpid(child, 0)[1]
+    kills += os.WIFSIGNALED(status)
+    assert moment or status == 0, status
+print(kills)
 """
 
 
-def start_fit(config, run, *resume):
-    command = [sys.executable, "-c", FIT, json.dumps(config.to_dict()), str(run), *resume]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def run_alone(code, *arguments):
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 def tensors(path):
@@ -46,35 +96,21 @@ def assert_equal_runs(one, two):
         assert ours.keys() == theirs.keys()
         different = [key for key in ours if not torch.equal(ours[key], theirs[key])]
         assert different == []
-    for name in ("metrics.json", "test.csv", "split.csv"):
+    for name in ("metrics.json", "split.csv"):
         assert (one / name).read_bytes() == (two / name).read_bytes()
     logs = [list(csv.DictReader((run / "log.csv").read_text().splitlines())) for run in (one, two)]
     assert [row | {"seconds": ""} for row in logs[0]] == [row | {"seconds": ""} for row in logs[1]]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="SIGKILL and fork are Unix's")
 def test_a_run_killed_at_any_moment_ends_as_if_never_killed(tiny, tmp_path):
     config = changed(tiny, epochs=4, augment="standard", precision="auto")
     fit(config, tmp_path / "whole", progress=False)
-
-    run, kills = tmp_path / "killed", 0
-    process = start_fit(config, run)
-    rng = np.random.default_rng(0)
-    while kills < 4:
-        # Wait until it is at work, then strike at a moment that nothing in the code knows of.
-        begun = time.monotonic()
-        while not (run / "last.safetensors").exists() and time.monotonic() - begun < 60:
-            time.sleep(0.005)
-        time.sleep(rng.uniform(0, 0.3) if kills == 0 else rng.uniform(2, 5))
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        kills += 1
-        process = start_fit(config, run, "resume")
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    assert kills >= 1
-    assert_equal_runs(tmp_path / "whole", run)
+    moment = np.random.default_rng(0).uniform(0.3, 1.5)
+    killed = run_alone(KILLED, json.dumps(config.to_dict()), tmp_path / "killed", moment)
+    assert killed.returncode == 0, killed.stderr
+    assert int(killed.stdout) >= 3  # the clock may be late
+    assert_equal_runs(tmp_path / "whole", tmp_path / "killed")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +121,7 @@ def test_a_run_that_dies_at_a_known_moment_resumes(tiny, tmp_path, monkeypatch, 
     """Between the writing of `best` and `last` above all."""
     tiny = changed(tiny, **settings)
     fit(tiny, tmp_path / "whole", progress=False)
-    place = module.checkpoint if moment == "save_checkpoint" else module
+    place = checkpoint if moment == "save_checkpoint" else module
     real, calls = getattr(place, moment), []
 
     def dies(*args, **kwargs):
@@ -139,7 +175,7 @@ def test_the_run_folder_holds_what_it_says(tiny, tmp_path):
     run = fit(tiny, tmp_path / "run", progress=False)
     names = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
     assert names - {n for n in names if n.startswith("tensorboard")} == {
-        *("config.json", "split.csv", "log.csv", "curves.png", "metrics.json", "test.csv"),
+        *("config.json", "split.csv", "log.csv", "curves.png", "metrics.json"),
         *("last.safetensors", "best.safetensors"),
         *(f"samples/epoch_00{epoch}.png" for epoch in (1, 2, 3)),
     }
@@ -147,7 +183,61 @@ def test_the_run_folder_holds_what_it_says(tiny, tmp_path):
     metrics, log = run.metrics(), run.log()
     assert metrics["epoch"] == log["val_dice"].idxmax() + 1
     assert metrics["val"]["dice_per_image"] == pytest.approx(log["val_dice"].max())
-    assert metrics["test"]["images"] == len(open_data(tiny).test)
+    assert metrics["test"] is None
+
+
+def test_the_test_frames_are_scored_only_where_asked_for(tiny, tmp_path, monkeypatch):
+    scored = []
+    real = fitting.validate
+    monkeypatch.setattr(
+        fitting, "validate", lambda model, part, *a, **k: scored.append(part) or real(model, part, *a, **k)
+    )
+    fit(changed(tiny, epochs=1), tmp_path / "run", progress=False)
+    assert [part.frames for part in scored] == [open_data(tiny).val.frames]
+    run = fit(changed(tiny, epochs=1), tmp_path / "tested", progress=False, test=True)
+    assert scored[-1].frames == open_data(tiny).test.frames
+    assert run.metrics()["test"]["images"] == len(scored[-1])
+    assert (run.path / "test.csv").is_file()
+
+
+def test_training_needs_no_folder(tiny, tmp_path):
+    """`train` alone gives the weights and the log that `fit` writes."""
+    data, model, heard = open_data(tiny), new_model(tiny), []
+    history = train(model, data, tiny, on_epoch=heard.append)
+    run = fit(tiny, tmp_path / "run", progress=False)
+    saved = tensors(run.last)
+    assert all(torch.equal(tensor, saved[f"model.{name}"]) for name, tensor in model.state_dict().items())
+    log = run.log()
+    assert [row["loss"] for row in history] == log["loss"].tolist()
+    assert [row["val_dice"] for row in history] == log["val_dice"].tolist()
+    assert [epoch.history[-1] for epoch in heard] == [history[-1]] * 3  # one list, which grows
+    assert all(isinstance(epoch, Epoch) and epoch.model is model for epoch in heard)
+
+
+def test_training_continues_from_a_history(tiny):
+    data, whole, parts = open_data(tiny), new_model(tiny), new_model(tiny)
+    train(whole, data, tiny)
+    optimizer, rows = make_optimizer(parts, tiny), []
+
+    def stop_after_the_first(epoch):
+        rows.extend(epoch.history)
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train(parts, data, tiny, on_epoch=stop_after_the_first, optimizer=optimizer)
+    assert len(train(parts, data, tiny, optimizer=optimizer, history=rows)) == 3
+    ours, theirs = whole.state_dict(), parts.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_an_unknown_schedule_is_no_cosine():
+    with pytest.raises(UsageError, match="unknown schedule 'cosinus'; did you mean 'cosine'"):
+        learning_rate(0, 10, 0.1, "cosinus")
+
+
+def test_importing_the_room_loads_no_matplotlib():
+    code = "import sys, polyp.run as run; run.fit, run.train, run.predict_probs; print('matplotlib' in sys.modules)"
+    assert run_alone(code).stdout == "False\n"
 
 
 def test_training_learns(tiny, tmp_path):
@@ -158,7 +248,7 @@ def test_training_learns(tiny, tmp_path):
 
 
 def test_the_reported_means_are_those_of_the_frames(tiny):
-    data, model = open_data(tiny), build_model(tiny.model)
+    data, model = open_data(tiny), build_model(tiny)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     config = changed(tiny, lr=1e-30)  # nothing moves, so the batches can be done again by hand
     result = train_one_epoch(model, data.train, optimizer, bce_dice_loss, config, epoch=0)
@@ -232,7 +322,7 @@ def test_refit_learns_from_all_but_the_test_frames_and_keeps_the_last_epoch(tiny
     assert data.val is None
     assert sorted(data.train.frames) == sorted(honest.train.frames + honest.val.frames)
     assert data.test.frames == honest.test.frames
-    assert set(data.split["part"]) == {"train", "test"}
+    assert set(data.table["part"]) == {"train", "test"}
 
     run = fit(changed(tiny, refit=True), tmp_path / "run")
     best, last = tensors(run.best), tensors(run.last)
@@ -240,7 +330,7 @@ def test_refit_learns_from_all_but_the_test_frames_and_keeps_the_last_epoch(tiny
     assert run.log()[["val_loss", "val_iou", "val_dice"]].isna().all(axis=None)
     assert run.metrics()["epoch"] == 3
     assert run.metrics()["val"] is None
-    assert run.metrics()["test"]["images"] == len(honest.test)
+    assert run.metrics()["test"] is None
     assert "val loss" not in capsys.readouterr().out
     with pytest.raises(UsageError, match="trained on its validation frames too"):
         open_part(run.config(), "val")
@@ -254,7 +344,7 @@ def test_refit_learns_from_all_but_the_test_frames_and_keeps_the_last_epoch(tiny
 def test_nothing_is_overwritten(tiny, tmp_path):
     run = fit(changed(tiny, epochs=1), tmp_path / "run", progress=False)
     before = run.last.read_bytes()
-    with pytest.raises(UsageError, match="holds a run already; go on with it"):
+    with pytest.raises(UsageError, match="holds a run already; resume it"):
         fit(tiny, tmp_path / "run")
     with pytest.raises(UsageError, match=r"began with epochs=1, not 3"):
         fit(tiny, tmp_path / "run", resume=True)
@@ -265,9 +355,9 @@ def test_nothing_is_overwritten(tiny, tmp_path):
 
 def test_changed_data_cannot_be_resumed(tiny, tmp_path, monkeypatch):
     fit(changed(tiny, epochs=1), tmp_path / "run", progress=False)
-    real = module.open_data
+    real = fitting.open_data
     monkeypatch.setattr(
-        module, "open_data", lambda *args: (d := real(*args))._replace(about=d.about | {"content": "x"})
+        fitting, "open_data", lambda *args: dataclasses.replace(real(*args), about={"content": "x"})
     )
     with pytest.raises(UsageError, match="the data has changed since this run began"):
         fit(changed(tiny, epochs=1), tmp_path / "run", resume=True)
@@ -280,11 +370,12 @@ def test_a_folder_that_cannot_be_written_is_said_before_training(tiny, tmp_path)
 
 
 def test_a_log_file_gets_lines_not_bars(tiny, tmp_path):
-    process = start_fit(tiny, tmp_path / "run")
-    out, errors = process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert errors == ""
-    assert [line.split()[:2] for line in out.splitlines()] == [["epoch", f"{n}/3"] for n in (1, 2, 3)]
+    alone = run_alone(FIT, json.dumps(tiny.to_dict()), tmp_path / "run")
+    assert alone.returncode == 0
+    assert alone.stderr == ""
+    assert [line.split()[:2] for line in alone.stdout.splitlines()] == [
+        ["epoch", f"{n}/3"] for n in (1, 2, 3)
+    ]
 
 
 def test_no_gpu_is_said(tiny, tmp_path):
@@ -295,30 +386,30 @@ def test_no_gpu_is_said(tiny, tmp_path):
     assert not os.path.exists(tmp_path / "run")
 
 
-def test_tensorboard_gets_every_epoch(tiny, tmp_path, monkeypatch):
-    """It is optional, so a stand-in shows what would reach it."""
-    written = []
+def test_tensorboard_gets_every_epoch(tiny, tmp_path):
+    events = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="TensorBoard is optional"
+    )
+    run = fit(changed(tiny, epochs=2), tmp_path / "run", progress=False)
+    written = events.EventAccumulator(str(run.path / "tensorboard"))
+    written.Reload()
+    for name in ("loss", "val_dice", "lr"):
+        assert [event.step for event in written.Scalars(name)] == [1, 2]
+        values = [event.value for event in written.Scalars(name)]
+        assert values == pytest.approx(run.log()[name].tolist(), rel=1e-5)
 
-    class Writer:
-        def __init__(self, folder, purge_step):
-            assert folder == tmp_path / "run" / "tensorboard"
 
-        def add_scalar(self, name, value, epoch):
-            written.append((name, epoch))
-
-        def flush(self):
-            pass
-
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Writer))
-    fit(changed(tiny, epochs=2), tmp_path / "run", progress=False)
-    assert {("val_dice", 1), ("val_dice", 2), ("loss", 1), ("loss", 2)} <= set(written)
+def test_without_tensorboard_nothing_is_missed(tiny, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    run = fit(changed(tiny, epochs=1), tmp_path / "run", progress=False)
+    assert not (run.path / "tensorboard").exists()
 
 
 def test_compare_runs(tiny, tmp_path):
     for name, lr in (("slow", 1e-5), ("fast", 1e-2)):
         fit(changed(tiny, epochs=2, lr=lr), tmp_path / name, progress=False)
     table = compare_runs([tmp_path / "slow", tmp_path / "fast"])
-    assert list(table.columns) == ["run", "lr", "epoch", "val_dice", "test_dice"]
+    assert list(table.columns) == ["run", "lr", "epoch", "val_dice"]
     assert table["val_dice"].is_monotonic_decreasing
     (tmp_path / "slow" / "metrics.json").unlink()
     with pytest.raises(DataError, match="this run has not ended"):

@@ -11,7 +11,7 @@ from polyp.run.validation import validate
 
 @pytest.fixture
 def model(tiny):
-    return build_model(tiny.model).eval()
+    return build_model(tiny).eval()
 
 
 def test_scores_are_those_of_one_frame_after_the_other(tiny, model):

@@ -9,13 +9,12 @@ import pytest
 import torch
 
 from polyp.__main__ import main
-from polyp.config import TrainConfig, configure
+from polyp.config import Config, configure
 from polyp.course.experiments import read_result
 from polyp.course.report import SHIPPED
 from polyp.data.dataset import open_part
 from polyp.model.network import build_model
-from polyp.run.checkpoint import describe as describe_model
-from polyp.run.checkpoint import export_half, load_model, save_checkpoint, shipped_model
+from polyp.run.checkpoint import export_half, load_model, metadata_of, save_checkpoint, shipped_model
 from polyp.run.validation import validate
 
 REAL = Path(os.environ.get("POLYP_DATA") or Path(__file__).parents[2] / "shared" / "cvc-clinicdb")
@@ -24,7 +23,7 @@ REAL = Path(os.environ.get("POLYP_DATA") or Path(__file__).parents[2] / "shared"
 def test_they_are_small_and_say_what_they_are():
     assert shipped_model().stat().st_size < 12 * 2**20
     model, metadata = load_model(shipped_model())
-    assert TrainConfig.from_dict(metadata["config"]) == TrainConfig.from_dict(read_result(SHIPPED)["config"])
+    assert Config.from_dict(metadata["config"]) == Config.from_dict(read_result(SHIPPED)["config"])
     assert metadata["scores"]["epoch"] == read_result(SHIPPED)["epoch"]
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 
@@ -40,8 +39,8 @@ def test_predict_works_right_after_installing(tmp_path, capsys):
 def test_half_precision_changes_next_to_nothing(tmp_path):
     torch.manual_seed(0)
     config = configure(encoder="efficientnet-lite0", widths=(8, 8, 8, 8), size=(64, 64))
-    model = build_model(config.model).eval()
-    save_checkpoint(tmp_path / "full.safetensors", model, describe_model(config, {}, {}))
+    model = build_model(config).eval()
+    save_checkpoint(tmp_path / "full.safetensors", model, metadata_of(config, {}, {}))
     half = export_half(tmp_path / "full.safetensors", tmp_path / "half.safetensors", threshold=0.4)
     assert half.stat().st_size < 0.55 * (tmp_path / "full.safetensors").stat().st_size
     loaded, metadata = load_model(half)
@@ -55,7 +54,7 @@ def test_their_scores_come_out_again_on_the_real_frames(monkeypatch):
     if not REAL.is_dir():
         pytest.skip("CVC-ClinicDB is not here; set POLYP_DATA to its folder")
     model, metadata = load_model(shipped_model())
-    config = TrainConfig.from_dict(metadata["config"])
+    config = Config.from_dict(metadata["config"])
     found = validate(model.to(memory_format=torch.channels_last), open_part(config, "test", REAL))
     expected = read_result(SHIPPED)
     assert found.table["frame"].tolist() == expected["frames"]["frame"]

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 
-from polyp.course.exercises import Verdict, checker, correct, not_yet
+from polyp.course.exercises import NotYet, Verdict, ask, checker, compare, correct, noted, read, show
 
 
 @checker
@@ -17,28 +18,21 @@ def check_shiny_inside(shiny_inside: Callable) -> Verdict:
             or NaN for an empty mask.
     """
     random = np.random.default_rng(1)
-    image = random.integers(190, 256, (9, 12, 3), dtype=np.uint8)
-    mask = (random.random((9, 12)) < 0.4).astype(np.uint8)
+    noise = random.integers(190, 256, (9, 12, 3), dtype=np.uint8)
     white, block = np.full((4, 5, 3), 255, np.uint8), np.zeros((4, 5), np.uint8)
-    block[:2, :2] = 1
     corner, red, dim = np.zeros_like(white), white.copy(), white.copy()
-    corner[0, 0], red[..., 1:] = 255, 0
-    dim[0] = 220
-    cases = [
-        ("a white frame", white, block),
-        ("a black frame with one white pixel inside the mask", corner, block),
-        ("a white pixel outside the mask only", corner, 1 - block),
-        ("a pure red frame: only one channel is bright", red, block),
-        ("220 is not above 220", dim, block),
-        ("an empty mask has no share", white, 0 * block),
-        ("random noise", image, mask),
-    ]
-    for what, picture, where in cases:
-        got, expected = shiny_inside(picture.copy(), where.copy()), _shine(picture, where)
-        if got is None:
-            return not_yet("shiny_inside returns None; return the share of the mask's pixels that shine")
-        if not np.isclose(float(got), expected, atol=1e-6, equal_nan=True):
-            return not_yet(f"{what}: got {float(got):.4f}, expected {expected:.4f}")
+    block[:2, :2], corner[0, 0], red[..., 1:], dim[0] = 1, 255, 0, 220
+    cases = {
+        "a white frame": (white, block),
+        "a black frame with one white pixel inside the mask": (corner, block),
+        "a white pixel outside the mask only": (corner, 1 - block),
+        "a pure red frame: only one channel is bright": (red, block),
+        "220 is not above 220": (dim, block),
+        "an empty mask has no share": (white, 0 * block),
+        "random noise": (noise, (random.random((9, 12)) < 0.4).astype(np.uint8)),
+    }
+    nothing = "shiny_inside returns None; return the share of the mask's pixels that shine"
+    compare(shiny_inside, cases, _shine, nothing=nothing, close=1e-6)
     return correct("every case fits, and an empty mask is honest: its share is undefined")
 
 
@@ -55,47 +49,32 @@ def check_count_polyps(count_polyps: Callable) -> Verdict:
     Args:
         count_polyps: takes mask uint8 {0, 1} (H, W) and the smallest region that counts, in pixels.
     """
-    empty, full = np.zeros((12, 16), np.uint8), np.ones((12, 16), np.uint8)
+    empty = np.zeros((12, 16), np.uint8)
     touching, ring, two, speck = (empty.copy() for _ in range(4))
     touching[1:5, 1:5] = touching[5:9, 5:9] = 1
     ring[1:9, 1:9] = 1
     ring[3:7, 3:7] = 0
     two[1:5, 1:5] = two[7:11, 9:14] = 1
-    speck[1:5, 1:5] = 1
-    speck[8:11, 9:12] = 1
+    speck[1:5, 1:5] = speck[8:11, 9:12] = 1
     noise = (np.random.default_rng(2).random((24, 32)) < 0.3).astype(np.uint8)
-    cases = [
-        ("an empty mask", empty, 10),
-        ("a mask that is all polyp", full, 10),
-        ("two squares apart", two, 10),
-        ("two squares that touch at a corner", touching, 10),
-        ("a ring", ring, 10),
-        ("a square and a speck of 9 pixels, smallest=10", speck, 10),
-        ("the same, smallest=9", speck, 9),
-        ("random noise, smallest=3", noise, 3),
-    ]
-    for what, mask, smallest in cases:
-        got, expected = count_polyps(mask.copy(), smallest), _regions(mask, smallest)
-        if got is None:
-            return not_yet("count_polyps returns None; return how many regions are large enough")
-        if int(got) != expected:
-            return not_yet(f"{what}: got {int(got)}, expected {expected}")
+    cases = {
+        "an empty mask": (empty, 10),
+        "a mask that is all polyp": (1 - empty, 10),
+        "two squares apart": (two, 10),
+        "two squares that touch at a corner": (touching, 10),
+        "a ring": (ring, 10),
+        "a square and a speck of 9 pixels, smallest=10": (speck, 10),
+        "the same, smallest=9": (speck, 9),
+        "random noise, smallest=3": (noise, 3),
+    }
+    nothing = "count_polyps returns None; return how many regions are large enough"
+    compare(count_polyps, cases, _regions, nothing=nothing)
     return correct("specks are dropped, corners connect, and the background is no polyp")
 
 
 def _regions(mask: np.ndarray, smallest: int) -> int:
-    """The oracle: flood each region by hand."""
-    left, count = {tuple(place) for place in np.argwhere(mask).tolist()}, 0
-    while left:
-        edge, size = [left.pop()], 0
-        while edge:
-            y, x = edge.pop()
-            size += 1
-            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
-            left -= near
-            edge += near
-        count += size >= smallest
-    return count
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    return int((stats[1:, cv2.CC_STAT_AREA] >= smallest).sum())
 
 
 @checker
@@ -104,39 +83,36 @@ def check_split_by_video(split_by_video: Callable) -> Verdict:
 
     Args:
         split_by_video: takes the video of each frame, the share of videos to test on, and a seed; gives
-            a list or array of booleans, one a frame, True where the frame is for testing.
+            a list or array of booleans, one per frame, True where the frame is for testing.
     """
     mixed = [3, 1, 2, 3, 4, 1, 5, 2, 3, 6, 7, 8, 9, 10, 4, 10]
     cases = [(mixed, 0.3), ([1] * 20 + [2] + [3] + [4] * 2, 0.25), ([7, 7, 7, 9], 0.5), ([5, 6, 7], 0.01)]
     for videos, share in cases:
-        given = split_by_video(np.array(videos), share, 0)
-        if given is None:
-            return not_yet("split_by_video returns None; return one True or False for each frame")
-        if fault := _fault(videos, share, given):
-            return not_yet(f"videos {videos}, test_share {share}: {fault}")
-    draws = [tuple(split_by_video(np.array(mixed), 0.3, seed)) for seed in [*range(8), 0]]
+        _split(split_by_video, np.array(videos), share, 0)
+    draws = [tuple(_split(split_by_video, np.array(mixed), 0.3, seed)) for seed in [*range(8), 0]]
     if draws[0] != draws[-1]:
-        return not_yet("seed 0 gave two different splits; draw from np.random.default_rng(seed)")
+        raise NotYet("seed 0 gave two different splits; draw from np.random.default_rng(seed)")
     if len(set(draws)) == 1:
-        return not_yet("seeds 0 to 7 all gave the same split; let the seed choose the test videos")
+        raise NotYet("seeds 0 to 7 all gave the same split; let the seed choose the test videos")
     return correct("whole videos on one side only, about the share asked for, and repeatable")
 
 
-def _fault(videos: list[int], share: float, given) -> str:
-    """What is wrong with a split, or nothing."""
-    test = np.asarray(given)
-    if test.shape != (len(videos),) or test.dtype != bool:
-        return f"got shape {test.shape} of {test.dtype}, expected {len(videos)} booleans"
-    sides = {video: {bool(t) for v, t in zip(videos, test, strict=True) if v == video} for video in videos}
-    for video, found in sides.items():
-        if len(found) > 1:
-            return f"video {video} has frames on both sides; expected them all on one"
-    chosen, wanted = sum(found == {True} for found in sides.values()), share * len(sides)
+def _split(split_by_video: Callable, videos: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """The learner's split, booleans (frames,), which parts no video and has the right size."""
+    case = f"videos {videos.tolist()}, test_share {share}, seed {seed}"
+    nothing = "split_by_video returns None; return one True or False for each frame"
+    answer = ask(split_by_video, videos, share, seed, case=case, nothing=nothing)
+    test = read(np.asarray, answer, "an array of booleans")
+    if test.shape != videos.shape or test.dtype != bool:
+        raise NotYet(f"{case}: you return {show(test)}, expected {len(videos)} booleans")
+    chosen = set(videos[test].tolist())
+    if both := chosen & set(videos[~test].tolist()):
+        raise NotYet(f"{case}: video {min(both)} has frames on both sides; expected them all on one")
+    wanted = share * len(np.unique(videos))
     low, high = max(1, math.floor(wanted)), max(1, math.ceil(wanted))
-    if not low <= chosen <= high:
-        expected = f"{low}" if low == high else f"{low} or {high}"
-        return f"{chosen} of {len(sides)} videos are for testing, expected {expected}"
-    return ""
+    if not low <= len(chosen) <= high:
+        raise NotYet(f"{case}: {len(chosen)} videos are for testing, expected {low} to {high}")
+    return test
 
 
 @checker
@@ -146,15 +122,12 @@ def check_observed(observed: dict[int, float] | None) -> Verdict:
     Args:
         observed: the thumbnail's side in pixels -> the share of frames whose nearest is of their video.
     """
-    if observed is None:
-        return not_yet("observed is None; make it a dictionary {side: same_video_share(side), ...}")
-    sides = sorted(observed)
-    if len(sides) < 3 or sides[0] > 2 or sides[-1] < 16:
-        return not_yet(f"sides {sides}; expected three or more, from 2 or less up to 16 or more")
-    shares = [float(observed[side]) for side in sides]
-    if not all(0 <= share <= 1 for share in shares):
-        return not_yet(f"shares {shares}; expected shares between 0 and 1")
+    nothing = "observed is None; make it a dictionary {side: same_video_share(side), ...}"
+    found = noted(observed, nothing=nothing, keys_between=(1, 512), least=3)
+    sides, shares = list(found), list(found.values())
+    if sides[0] > 2 or sides[-1] < 16:
+        raise NotYet(f"sides {sides}; expected some from 2 or less up to 16 or more")
     if shares[-1] < 0.5 or shares[-1] < shares[0] - 0.05:
-        return not_yet(f"shares {shares}; expected large thumbnails to find the video at least as often")
-    told = ", ".join(f"{side} px: {share:.0%}" for side, share in zip(sides, shares, strict=True))
+        raise NotYet(f"shares {show(shares)}; expected large thumbnails to find the video at least as often")
+    told = ", ".join(f"{side} px: {share:.0%}" for side, share in found.items())
     return correct(f"{told}. Now read what we make of it in the solution")

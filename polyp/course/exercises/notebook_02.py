@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 
 import numpy as np
 import torch
 
-from polyp.course.exercises import Verdict, checker, correct, not_yet
+from polyp.course.exercises import NotYet, Verdict, checker, compare, correct, noted
 from polyp.model.losses import dice_loss
 
 
@@ -18,13 +17,10 @@ def check_dice_from_iou(dice_from_iou: Callable) -> Verdict:
     Args:
         dice_from_iou: takes an IoU, 0 to 1, and gives the Dice, 0 to 1.
     """
-    for tp, fp, fn in ((1, 1, 0), (0, 3, 2), (5, 0, 0), (4, 3, 2), (755, 200, 45), (1, 40, 300)):
-        iou, expected = Fraction(tp, tp + fp + fn), Fraction(2 * tp, 2 * tp + fp + fn)
-        got = dice_from_iou(float(iou))
-        if got is None:
-            return not_yet("dice_from_iou returns None; write tp as IoU times (tp + fp + fn) and simplify")
-        if not math.isclose(float(got), expected, abs_tol=1e-9):
-            return not_yet(f"IoU {float(iou):.3f}: got {float(got):.3f}, expected {float(expected):.3f}")
+    counts = [(1, 1, 0), (0, 3, 2), (5, 0, 0), (4, 3, 2), (755, 200, 45), (1, 40, 300)]
+    dice = {tp / (tp + fp + fn): 2 * tp / (2 * tp + fp + fn) for tp, fp, fn in counts}
+    nothing = "dice_from_iou returns None; write tp as IoU times (tp + fp + fn) and simplify"
+    compare(dice_from_iou, [(iou,) for iou in dice], dice.get, nothing=nothing, close=1e-9)
     return correct("for one image, Dice and IoU always order predictions alike")
 
 
@@ -36,38 +32,35 @@ def check_reduce_dice(reduce_dice: Callable) -> Verdict:
         reduce_dice: takes tp, fp and fn, whole numbers of shape (n,), and gives the mean over the images
             where Dice is defined, the pooled Dice, and the number of images where it is not.
     """
-    cases = [
-        ("one image", [(4, 3, 2)]),
-        ("a large polyp found, a small one missed", [(900, 50, 50), (0, 0, 10)]),
-        ("a frame without polyp, nothing predicted", [(6, 2, 2), (0, 0, 0)]),
-        ("a frame without polyp, a false alarm", [(6, 2, 2), (0, 8, 0)]),
-        ("three frames without polyp among five", [(5, 0, 0), (0, 0, 0), (1, 1, 3), (0, 0, 0), (0, 0, 0)]),
-        ("only frames without polyp, nothing predicted", [(0, 0, 0), (0, 0, 0)]),
-    ]
-    names = ("the mean over images", "the pooled Dice", "the number of undefined images")
-    for what, rows in cases:
-        tp, fp, fn = np.array(rows).T.copy()
-        answer = reduce_dice(tp, fp, fn)
-        if answer is None:
-            return not_yet("reduce_dice returns None; return the per-image mean, the pooled Dice, a count")
-        if len(answer) != 3:
-            return not_yet(f"reduce_dice returns {len(answer)} values; expected three")
-        for name, got, expected in zip(names, answer, _reduce(rows), strict=True):
-            if not np.isclose(float(got), expected, atol=1e-9, equal_nan=True):
-                return not_yet(f"{what}, tp fp fn = {rows}: {name} is {float(got):.3f}, not {expected:.3f}")
+    cases = {
+        "one image": [(4, 3, 2)],
+        "a large polyp found, a small one missed": [(900, 50, 50), (0, 0, 10)],
+        "a frame without polyp, nothing predicted": [(6, 2, 2), (0, 0, 0)],
+        "a frame without polyp, a false alarm": [(6, 2, 2), (0, 8, 0)],
+        "three frames without polyp among five": [(5, 0, 0), (0, 0, 0), (1, 1, 3), (0, 0, 0), (0, 0, 0)],
+        "only frames without polyp, nothing predicted": [(0, 0, 0), (0, 0, 0)],
+    }
+    compare(
+        reduce_dice,
+        {f"{case}, tp fp fn = {rows}": tuple(np.array(rows).T.copy()) for case, rows in cases.items()},
+        _reduce,
+        nothing="reduce_dice returns None; return the per-image mean, the pooled Dice, a count",
+        close=1e-9,
+        parts=("the mean over images", "the pooled Dice", "the number of undefined images"),
+    )
     return correct("both reductions fit, and frames without a score are counted, not hidden")
 
 
-def _reduce(rows: list[tuple[int, int, int]]) -> tuple[float, float, int]:
+def _reduce(*counts: np.ndarray) -> tuple[float, float, int]:
     """The oracle: plain Python, row by row."""
 
     def dice(tp: int, fp: int, fn: int) -> float:
         return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else math.nan
 
-    scores = [dice(*row) for row in rows]
+    scores = [dice(*row) for row in zip(*counts, strict=True)]
     defined = [score for score in scores if not math.isnan(score)]
     mean = sum(defined) / len(defined) if defined else math.nan
-    return mean, dice(*map(sum, zip(*rows, strict=True))), len(scores) - len(defined)
+    return mean, dice(*map(sum, counts)), len(scores) - len(defined)
 
 
 @checker
@@ -78,23 +71,20 @@ def check_smallest_radius(observation: dict) -> Verdict:
         observation: `miss`, how many pixels too small the prediction's radius is (1 to 4), `radius`, of the
             disc, in whole pixels, and `dice`, the score observed there.
     """
-    if observation is None:
-        return not_yet("observation is None; choose a miss, try radii, and note the smallest that gives 0.9")
-    missing = [key for key in ("miss", "radius", "dice") if key not in observation]
-    if missing:
-        return not_yet(f"observation has no {missing[0]!r}; expected the keys 'miss', 'radius' and 'dice'")
-    miss, radius, got = observation["miss"], int(observation["radius"]), float(observation["dice"])
-    if miss not in (1, 2, 3, 4):
-        return not_yet(f"miss is {miss}; expected 1, 2, 3 or 4 pixels")
+    nothing = "observation is None; choose a miss, try radii, and note the smallest that gives 0.9"
+    found = noted(observation, nothing=nothing, keys=("miss", "radius", "dice"), between=(0, 1000))
+    miss, radius, got = int(found["miss"]), int(found["radius"]), found["dice"]
+    if found["miss"] not in (1, 2, 3, 4):
+        raise NotYet(f"miss is {found['miss']:g}; expected 1, 2, 3 or 4 pixels")
     if radius <= miss:
-        return not_yet(f"a radius of {radius} with a miss of {miss} leaves nothing; try larger discs")
+        raise NotYet(f"a radius of {radius} with a miss of {miss} leaves nothing; try larger discs")
     expected = _disc_dice(radius, miss)
     if abs(got - expected) > 0.006:
-        return not_yet(f"radius {radius}, miss {miss}: you noted a Dice of {got:.3f}, not {expected:.3f}")
+        raise NotYet(f"radius {radius}, miss {miss}: you noted a Dice of {got:.3f}, not {expected:.3f}")
     if expected < 0.9:
-        return not_yet(f"radius {radius} only reaches {expected:.3f}; look for the first to reach 0.9")
+        raise NotYet(f"radius {radius} only reaches {expected:.3f}; look for the first to reach 0.9")
     if radius > miss + 1 and _disc_dice(radius - 1, miss) >= 0.9:
-        return not_yet(f"radius {radius - 1} reaches 0.9 too; look for the smallest")
+        raise NotYet(f"radius {radius - 1} reaches 0.9 too; look for the smallest")
     return correct(f"{miss} px may be missed at a radius of {radius}: about a tenth of it, whatever the miss")
 
 
@@ -117,25 +107,15 @@ def check_dice_gradient(dice_gradient: Callable) -> Verdict:
     generator = torch.Generator().manual_seed(2)
     noise = torch.randn(5, 7, generator=generator, dtype=torch.float64)
     target = (torch.rand(5, 7, generator=generator) < 0.3).double()
-    cases = [
-        ("one polyp pixel at logit 0", torch.zeros(1, 1).double(), torch.ones(1, 1).double()),
-        ("random logits", 2 * noise, target),
-        ("an empty mask", noise, 0 * target),
-        ("a mask that fills the frame", noise, 0 * target + 1),
-        ("confident and wrong", 8 * (1 - 2 * target), target),
-    ]
-    for what, logits, mask in cases:
-        got = dice_gradient(logits.clone(), mask.clone())
-        if got is None:
-            return not_yet("dice_gradient returns None; start from dL/dp with the quotient rule")
-        got = torch.as_tensor(got, dtype=torch.float64)
-        if got.shape != logits.shape:
-            return not_yet(f"{what}: the shape is {tuple(got.shape)}, expected {tuple(logits.shape)}")
-        expected = _gradient(logits, mask)
-        wrong = (got.detach() - expected).abs() > 1e-3 * expected.abs().max() + 1e-7
-        if wrong.any():
-            y, x = (int(i) for i in wrong.nonzero()[0])
-            return not_yet(f"{what}, pixel ({y}, {x}): got {got[y, x]:.5f}, expected {expected[y, x]:.5f}")
+    cases = {
+        "one polyp pixel at logit 0": (torch.zeros(1, 1).double(), torch.ones(1, 1).double()),
+        "random logits": (2 * noise, target),
+        "an empty mask": (noise, 0 * target),
+        "a mask that fills the frame": (noise, 0 * target + 1),
+        "confident and wrong": (8 * (1 - 2 * target), target),
+    }
+    nothing = "dice_gradient returns None; start from dL/dp with the quotient rule"
+    compare(dice_gradient, cases, _gradient, nothing=nothing, close=1e-3)
     return correct("autograd agrees on every pixel, the empty mask included")
 
 

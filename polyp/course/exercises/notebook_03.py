@@ -1,12 +1,13 @@
 """Checkers of notebook 03, where U-Net and UNet++ are compared."""
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import torch
 from torch import nn
 
-from polyp.course.exercises import Verdict, checker, correct, not_yet
+from polyp.course.exercises import NotYet, Verdict, ask, checker, compare, correct, number, read
 from polyp.model.network import SegmentationNetwork, UNet, UNetPlusPlus
 
 Node = tuple[int, int]
@@ -16,13 +17,18 @@ Node = tuple[int, int]
 def check_feeds(answer: Callable[[int, int], list[Node]]) -> Verdict:
     """Exercise 1: `answer(i, j)` lists the nodes that X[i][j] of a UNet++ reads, in any order."""
     expected = _feeds(UNetPlusPlus((1,) * 7))
-    for (i, j), sources in expected.items():
-        got = answer(i, j)
-        if got is None:
-            return not_yet(f"return a list of (row, step) pairs; feeds({i}, {j}) gave None")
-        got = [tuple(node) for node in got]
-        if sorted(got) != sorted(sources):
-            return not_yet(f"feeds({i}, {j}) is {got}, expected {sources or 'no node: it reads the frame'}")
+
+    @wraps(answer)
+    def in_order(i: int, j: int) -> list[Node] | None:
+        return None if (found := answer(i, j)) is None else sorted(map(tuple, found))
+
+    compare(
+        in_order,
+        list(expected),
+        lambda i, j: sorted(expected[i, j]),
+        nothing="return a list of (row, step) pairs; feeds(0, 0) gave None",
+        hints={"it reads the frame, and no node": lambda i, j: [(i - 1, 0)]},
+    )
     return correct(f"you know the wiring of all {len(expected)} nodes of a UNet++ of depth 6.")
 
 
@@ -37,50 +43,35 @@ def check_needed(answer: Callable[[dict[str, list[str]], str], Any]) -> Verdict:
         cases += [(feeds, f"0_{level}", _that_run(model, level)) for level in range(1, depth + 1)]
     cases.append((feeds, "3_2", {"0_0", "1_0", "2_0", "3_0", "4_0", "5_0", "3_1", "4_1", "3_2"}))
     for feeds, node, expected in cases:
-        before = {name: list(sources) for name, sources in feeds.items()}
-        got = answer(feeds, node)
-        case = f"{node!r} of {feeds if feeds is small else f'a UNet++ with {len(feeds)} nodes'}"
-        if got is None:
-            return not_yet(f"return a set of names; for {case} it gave None")
-        if feeds != before:
-            return not_yet(
-                "right or wrong, your function changed the dictionary it was given; leave it as it is"
-            )
-        verdict = _compare_sets(set(got), expected, case)
-        if verdict:
-            return verdict
+        case = f"for {node!r} of {feeds if feeds is small else f'a UNet++ with {len(feeds)} nodes'}"
+        nothing = f"return a set of names; {case} it gave None"
+        got = read(set, ask(answer, feeds, node, case=case, nothing=nothing), "a set of names")
+        if got & {"image", "frame"}:
+            raise NotYet(f"{case} your set holds the picture itself; it is no block: leave it out")
+        if expected - got:
+            raise NotYet(f"{case} you miss {sorted(expected - got)}")
+        if got - expected:
+            raise NotYet(f"{case} you also run {sorted(map(str, got - expected))}, which it does not need")
     return correct("what you found by walking back is what polyp's network runs at every level.")
-
-
-def _compare_sets(got: set, expected: set, case: str) -> Verdict | None:
-    if "image" in got or "frame" in got:
-        return not_yet(f"for {case} your set holds the picture itself; it is no block: leave it out")
-    if expected - got:
-        return not_yet(f"for {case} you miss {sorted(expected - got)}")
-    if got - expected:
-        return not_yet(f"for {case} you also run {sorted(got - expected)}, which it does not need")
-    return None
 
 
 @checker
 def check_receptive_field(answer: Callable[[Sequence[tuple[int, int]]], int]) -> Verdict:
     """Exercise 4: `answer(layers)` is how many input pixels one output of a chain of layers depends on."""
-    block = [(3, 1), (3, 1)]
-    cases = [[], [(1, 1)], [(3, 1)], block, [(2, 2)], [(3, 2), (3, 1)], [*block, (2, 2), *block]]
-    cases += [
-        [(7, 2), (3, 2), *block],
-        [*block, (2, 2)] * 4 + block,
-        [(5, 1), (2, 2), (1, 1), (4, 3), (3, 1)],
-    ]
-    for layers in cases:
-        got, expected = answer(list(layers)), _measured_field(layers)
-        if got is None:
-            return not_yet(f"return a whole number; receptive_field({layers}) gave None")
-        if got != expected:
-            hint = ""
-            if got == 1 + sum(kernel - 1 for kernel, _ in layers):
-                hint = "; after a stride of 2, neighbours lie two input pixels apart"
-            return not_yet(f"receptive_field({layers}) is {got}, expected {expected}{hint}")
+    block, pool = [(3, 1), (3, 1)], (2, 2)
+    cases = [[], [(1, 1)], [(3, 1)], block, [pool], [(3, 2), (3, 1)], [*block, pool, *block]]
+    cases += [[(7, 2), (3, 2), *block], [*block, pool] * 4 + block, [(5, 1), pool, (1, 1), (4, 3), (3, 1)]]
+    compare(
+        answer,
+        [(layers,) for layers in cases],
+        _measured_field,
+        nothing="return a whole number; receptive_field([]) gave None",
+        hints={
+            "after a stride of 2, neighbours are two input pixels apart": lambda layers: (
+                1 + sum(kernel - 1 for kernel, _ in layers)
+            )
+        },
+    )
     return correct(
         "the encoder of a U-Net of depth 4 reads 140 pixels, as the gradient of a real chain says."
     )
@@ -89,19 +80,19 @@ def check_receptive_field(answer: Callable[[Sequence[tuple[int, int]]], int]) ->
 @checker
 def check_wide_unet(answer: dict[str, Any]) -> Verdict:
     """Exercise 2: widths of a U-Net as large as UNet++, and its share of UNet++'s multiply-adds."""
-    if answer is None or answer.get("widths") is None or answer.get("share") is None:
-        return not_yet("fill in 'widths', five whole numbers, and 'share', what you then measured")
-    widths, share = tuple(answer["widths"]), answer["share"]
+    if not isinstance(answer, dict) or answer.get("widths") is None or answer.get("share") is None:
+        raise NotYet("fill in 'widths', five whole numbers, and 'share', what you then measured")
+    widths, share = read(tuple, answer["widths"], "five whole numbers"), number(answer["share"], "share")
     if len(widths) != 5 or any(type(width) is not int or width < 1 for width in widths):
-        return not_yet(f"widths is {widths}; expected five positive whole numbers")
+        raise NotYet(f"widths is {widths}; expected five positive whole numbers")
     wide, wide_adds = _size_and_cost(UNet, widths)
     nested, nested_adds = _size_and_cost(UNetPlusPlus, (32, 64, 128, 256, 512))
     if not 0.95 <= wide / nested <= 1.05:
-        return not_yet(
+        raise NotYet(
             f"a U-Net of widths {widths} has {wide:,} parameters, UNet++ {nested:,}; come within 5 %"
         )
     if not abs(share - wide_adds / nested_adds) <= 0.01:
-        return not_yet(
+        raise NotYet(
             f"share is {share:.3f}, but this U-Net needs {wide_adds:,} multiply-adds "
             f"and UNet++ {nested_adds:,}: {wide_adds / nested_adds:.3f}"
         )

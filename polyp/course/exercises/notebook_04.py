@@ -1,4 +1,4 @@
-"""The exercises of notebook 04, augmentation."""
+"""Checkers of notebook 04, augmentation."""
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from polyp.course.exercises import Verdict, checker, correct, not_yet
+from polyp.course.exercises import NotYet, Verdict, ask, checker, correct, noted, show
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -29,22 +29,18 @@ def check_could_be(answer: Mapping[str, bool] | None) -> Verdict:
         answer: True or False for each of the six transforms, by its name.
     """
     if not isinstance(answer, Mapping):
-        return not_yet("give a dictionary with True or False for each of the six transforms")
+        raise NotYet("give a dictionary with True or False for each of the six transforms")
     for name, (truth, why) in VERDICTS.items():
         if answer.get(name) not in (True, False):
-            return not_yet(f"judge {name!r}: True or False")
+            raise NotYet(f"judge {name!r}: True or False")
         if bool(answer[name]) != truth:
-            return not_yet(f"{name!r} is {answer[name]}, expected {truth}: {why}")
+            raise NotYet(f"{name!r} is {answer[name]}, expected {truth}: {why}")
     return correct("a transform must leave a frame that a scope could send, and a mask that fits it")
 
 
 def symmetries(picture: np.ndarray) -> list[np.ndarray]:
     """The eight ways to mirror and turn (H, W) or (H, W, 3) by quarter turns."""
     return [np.rot90(start, turns) for start in (picture, picture[:, ::-1]) for turns in range(4)]
-
-
-def _which(picture: np.ndarray, candidates: list[np.ndarray]) -> int | None:
-    return next((i for i, other in enumerate(candidates) if np.array_equal(picture, other)), None)
 
 
 def _coded_pair(height: int, width: int) -> Pair:
@@ -54,32 +50,28 @@ def _coded_pair(height: int, width: int) -> Pair:
     return np.stack([codes, codes, codes], axis=2), mask
 
 
-def _one_draw(augment: Callable[..., Any], pair: Pair, seed: int) -> int | Verdict:
-    """Which of the eight symmetries frame and mask both show, or what is wrong."""
-    image, mask = pair[0].copy(), pair[1].copy()
-    answer = augment(image, mask, np.random.default_rng(seed))
-    if answer is None:
-        return not_yet("return the new frame and the new mask: `return image, mask`")
+def _one_draw(augment: Callable[..., Any], pair: Pair, seed: int) -> int:
+    """Which of the eight symmetries frame and mask both show."""
+    case, rng = f"with np.random.default_rng({seed})", np.random.default_rng(seed)
+    nothing = "return the new frame and the new mask: `return image, mask`"
+    answer = ask(augment, *pair, rng, case=case, nothing=nothing)
     if not isinstance(answer, tuple | list) or len(answer) != 2:
-        return not_yet(f"expected two arrays, the frame and the mask; got {type(answer).__name__}")
-    if not (np.array_equal(image, pair[0]) and np.array_equal(mask, pair[1])):
-        return not_yet("the arrays that came in were changed; the next epoch would start from those")
-    size, frames, masks = mask.shape, symmetries(pair[0]), symmetries(pair[1])
-    for kind, new, old, candidates in zip(("frame", "mask"), answer, pair, (frames, masks), strict=True):
+        raise NotYet(f"expected two arrays, the frame and the mask; got {show(answer)}")
+    shown = []
+    for kind, new, old in zip(("frame", "mask"), answer, pair, strict=True):
         if not isinstance(new, np.ndarray) or new.dtype != old.dtype:
-            return not_yet(f"the {kind} came in as a uint8 array, and must leave as one")
-        if _which(new, candidates) is None:
-            return not_yet(
-                f"a {kind} of {size[0]} x {size[1]} came out with shape {new.shape} and is neither turned by "
-                "quarter turns nor mirrored left-right; turn the first two axes only"
+            raise NotYet(f"the {kind} came in as a uint8 array, and must leave as one")
+        shown.append([i for i, way in enumerate(symmetries(old)) if np.array_equal(new, way)])
+        if not shown[-1]:
+            raise NotYet(
+                f"a {kind} of {old.shape[0]} x {old.shape[1]} came out with shape {new.shape} and is neither "
+                "turned by quarter turns nor mirrored left-right; turn the first two axes only"
             )
-    one, other = _which(answer[0], frames), _which(answer[1], masks)
-    if one != other:
-        return not_yet(
-            f"with np.random.default_rng({seed}) frame and mask went different ways; draw once, then use "
-            "the drawn values for both"
+    if shown[0] != shown[1]:
+        raise NotYet(
+            f"{case} frame and mask went different ways; draw once, then use the drawn values for both"
         )
-    return one
+    return shown[0][0]
 
 
 @checker
@@ -89,20 +81,12 @@ def check_flip_and_turn(augment: Callable[..., Any] | None) -> Verdict:
     Args:
         augment: takes image (H, W, 3), mask (H, W) and a NumPy generator; returns a new image and mask.
     """
-    if not callable(augment):
-        return not_yet("define flip_and_turn(image, mask, rng)")
-    seen = set()
-    for size in ((5, 7), (6, 6)):  # where height and width differ, a quarter turn swaps them
-        for seed in range(200):
-            draw = _one_draw(augment, _coded_pair(*size), seed)
-            if isinstance(draw, Verdict):
-                return draw
-            seen.add(draw)
-    again = {_one_draw(augment, _coded_pair(5, 7), 1) for _ in range(20)}
-    if len(again) > 1:
-        return not_yet("the same rng gave different results: take every random number from `rng`")
+    pairs = _coded_pair(5, 7), _coded_pair(6, 6)  # where height and width differ, a quarter turn swaps them
+    seen = {_one_draw(augment, pair, seed) for pair in pairs for seed in range(200)}
+    if len({_one_draw(augment, pairs[0], 1) for _ in range(20)}) > 1:
+        raise NotYet("the same rng gave different results: take every random number from `rng`")
     if len(seen) < 8:
-        return not_yet(
+        raise NotYet(
             f"400 draws showed {len(seen)} of the 8 symmetries; expected all: mirrored or not, times 0 to 3 "
             "quarter turns (4)"
         )
@@ -169,14 +153,12 @@ def check_broken(answer: list[str] | None) -> Verdict:
         answer: their names.
     """
     if answer is None or isinstance(answer, str) or not all(name in SUSPECTS for name in answer):
-        return not_yet(f"give a list of names out of {', '.join(SUSPECTS)}")
+        raise NotYet(f"give a list of names out of {', '.join(SUSPECTS)}")
     answer = set(answer)
     if sound := sorted(answer - set(_BROKEN)):
-        return not_yet(
-            f"{sound[0]!r} is sound, expected a list without it: its mask arrives with every frame"
-        )
+        raise NotYet(f"{sound[0]!r} is sound, expected a list without it: its mask arrives with every frame")
     if missing := set(_BROKEN) - answer:
-        return not_yet(
+        raise NotYet(
             f"{len(answer)} of {len(_BROKEN)} found; {len(missing)} more part frame and mask, but not with "
             "every seed. Try at least 20 seeds, and look at the worst"
         )
@@ -190,20 +172,17 @@ def check_lost(answer: Mapping[float, float] | None) -> Verdict:
     Args:
         answer: {largest shift as a share of the frame: share of frames that kept less than half their polyp}.
     """
-    if not isinstance(answer, Mapping) or len(answer) < 3:
-        return not_yet("measure at least three shifts: a dictionary {shift: share of frames}")
-    shifts = sorted(answer)
-    if not all(0 < shift <= 1 for shift in shifts):
-        return not_yet(f"the shifts are {shifts}; expected shares of the frame, above 0 and up to 1")
-    if not all(0 <= answer[shift] <= 1 for shift in shifts):
-        return not_yet("each result should be a share of the frames, 0 to 1")
+    nothing = "measure at least three shifts: a dictionary {shift: share of frames}"
+    found = noted(answer, nothing=nothing, keys_between=(0, 1), least=3)
+    shifts, lost = list(found), list(found.values())
     if shifts[0] > 0.15 or shifts[-1] < 0.5:
-        return not_yet(f"your shifts go from {shifts[0]} to {shifts[-1]}; begin at 0.1 and go to 0.5 or more")
-    lost = [float(answer[shift]) for shift in shifts]
+        raise NotYet(f"your shifts go from {shifts[0]} to {shifts[-1]}; begin at 0.1 and go to 0.5 or more")
     if any(later < earlier - 0.05 for earlier, later in pairwise(lost)):
-        return not_yet(f"{lost}: a longer shift should not lose fewer polyps; use p=1.0 and the same seeds")
+        raise NotYet(
+            f"{show(lost)}: a longer shift should not lose fewer polyps; use p=1.0 and the same seeds"
+        )
     if lost[0] > 0.3 or lost[-1] < lost[0] + 0.02:
-        return not_yet(
+        raise NotYet(
             f"{lost[0]:.2f} lost at {shifts[0]} and {lost[-1]:.2f} at {shifts[-1]}; expected few first, "
             "clearly more at the end. Is the keyword right, and do you compare with the mask before?"
         )

@@ -6,7 +6,7 @@ lightness, so that they part in greyscale. Functions return a matplotlib `Figure
 """
 
 from polyp.course.figures.data import of_hundred, sizes_and_places, split_strips
-from polyp.course.figures.frames import comparison, frames_with_masks, mask_close_up, picture_grid, tiles
+from polyp.course.figures.frames import frames_with_masks, mask_close_up, picture_grid, tiles
 from polyp.course.figures.networks import (
     build_order,
     effective_fields,
@@ -43,7 +43,6 @@ from polyp.course.figures.thresholds import (
     threshold_view,
 )
 from polyp.course.figures.training import (
-    curves,
     curves_by_minutes,
     learning_curve,
     line,
@@ -51,3 +50,4 @@ from polyp.course.figures.training import (
     loss_gradients,
     two_lines,
 )
+from polyp.run.pictures import comparison, curves

@@ -5,7 +5,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from polyp.course.figures.style import BLUE, LIGHT_BLUE, outline, show_frame
+from polyp.course.figures.style import BLUE, outline, show_frame
 
 
 def frames_with_masks(images: torch.Tensor, masks: torch.Tensor, names: list[str]) -> Figure:
@@ -22,27 +22,6 @@ def frames_with_masks(images: torch.Tensor, masks: torch.Tensor, names: list[str
         show_frame(axis, image)
         outline(axis, mask[0].numpy(), "white")
         axis.set_title(name, fontsize=14)
-    return figure
-
-
-def comparison(images: torch.Tensor, masks: torch.Tensor, preds: torch.Tensor, names: list[str]) -> Figure:
-    """A column a frame: the frame above; below, the mask's outline (solid) and the prediction's (dashed).
-
-    Args:
-        images: uint8 RGB (N, 3, H, W).
-        masks: {0, 1}, (N, 1, H, W).
-        preds: {0, 1}, (N, 1, H, W).
-        names: a title for each frame.
-    """
-    figure = Figure(figsize=(2.6 * len(names), 5.4), layout="constrained")
-    axes = figure.subplots(2, len(names), squeeze=False)
-    for column, name in enumerate(names):
-        show_frame(axes[0, column], images[column])
-        show_frame(axes[1, column], images[column])
-        axes[0, column].set_title(name, fontsize=15)
-        outline(axes[1, column], masks[column, 0].numpy(), "white", "-")
-        outline(axes[1, column], preds[column, 0].numpy(), LIGHT_BLUE, "--")
-    figure.supxlabel("white: the expert's outline     light blue, dashed: the prediction's", fontsize=14)
     return figure
 
 

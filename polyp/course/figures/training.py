@@ -6,40 +6,6 @@ from matplotlib.figure import Figure
 from polyp.course.figures.style import BLUE, GREEN, ORANGE
 
 
-def curves(log: pd.DataFrame) -> Figure:
-    """Loss and scores by epoch, training against validation, with the best epoch marked.
-
-    Args:
-        log: columns epoch, loss, iou, val_loss, val_iou, val_dice; one without any value is left out.
-    """
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    log = log.astype(float)
-    lines = (
-        (left, "loss", "training", ORANGE, "--"),
-        (left, "val_loss", "validation", BLUE, "-"),
-        (right, "iou", "training IoU", ORANGE, "--"),
-        (right, "val_iou", "validation IoU", BLUE, "-"),
-        (right, "val_dice", "validation Dice", GREEN, ":"),
-    )
-    marker = "o" if len(log) == 1 else None  # one point makes no line
-    for axes, column, label, colour, style in lines:
-        if log[column].notna().any():
-            axes.plot(log["epoch"], log[column], style, color=colour, label=label, marker=marker, linewidth=2)
-    if log["val_dice"].notna().any():
-        best = log.loc[log["val_dice"].idxmax()]
-        right.plot(best["epoch"], best["val_dice"], "*", color="black", markersize=10, clip_on=False)
-        right.set_title(f"best validation Dice {best['val_dice']:.3f} in epoch {best['epoch']:.0f}")
-    left.set_title("loss")
-    right.set_ylim(0, 1)
-    for axes in (left, right):
-        axes.set_xlabel("epoch")
-        axes.locator_params(axis="x", integer=True)
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
-    return figure
-
-
 def line(values: list[float], xlabel: str, ylabel: str, title: str) -> Figure:
     """One curve of values at 0, 1, 2 ..."""
     figure = Figure(figsize=(6, 2.8), layout="constrained")

@@ -10,7 +10,7 @@ from polyp.data.synthetic.geometry import rays_of
 from polyp.data.synthetic.rendering import develop, shade, sharpen
 from polyp.data.synthetic.scene import make_scene
 from polyp.data.synthetic.staging import make_window, stage
-from polyp.disk import new_folder
+from polyp.disk import is_empty, new_folder
 from polyp.errors import UsageError
 
 # The polyp's share of the frame at these quantiles of the sequences, near that of real collections.
@@ -18,7 +18,7 @@ SHARES = ([0, 0.05, 0.25, 0.5, 0.75, 0.95, 1], [0.009, 0.0135, 0.036, 0.068, 0.1
 
 
 def _spread(seed: int, sequence: int, step: float) -> float:
-    """A number in 0-1 that fills the range evenly as `sequence` counts up, yet needs none of the others."""
+    """A number in 0-1; as `sequence` counts up, they fill the range evenly, and none depends on another."""
     return float((np.random.default_rng([seed, int(step * 1e6)]).random() + sequence * step) % 1)
 
 
@@ -74,7 +74,7 @@ def write_dataset(
 
     `images/N.png` (RGB) and `masks/N.png` (0 and 255) are numbered from 1 through all sequences;
     `sequences.csv` (`frame,sequence`) tells which sequence, numbered from 1, frame N belongs to.
-    The folder appears complete or not at all; where one of that name stands already, it is kept.
+    The folder appears complete or not at all; an existing one is kept as it is.
 
     Raises:
         UsageError: sequences or frames below 1, height or width below 32.
@@ -84,6 +84,8 @@ def write_dataset(
         seed=(seed, 0), sequences=(sequences, 1), frames=(frames, 1), height=(height, 32), width=(width, 32)
     )
     folder = Path(folder).absolute()
+    if folder.is_dir() and not is_empty(folder):
+        return folder
 
     def write_sequence(build: Path, sequence: int) -> None:
         images, masks = make_sequence(seed, sequence, frames, height, width)

@@ -1,0 +1,10 @@
+from . import exercises as exercises
+from . import figures as figures
+from .environment import as_text as as_text
+from .environment import check_environment as check_environment
+from .experiments import EXPERIMENTS as EXPERIMENTS
+from .experiments import experiment as experiment
+from .experiments import experiment_names as experiment_names
+from .experiments import read_result as read_result
+from .experiments import read_seeds as read_seeds
+from .experiments import result_names as result_names

@@ -1,0 +1,114 @@
+"""A whole run: training into a run folder that listens, and the scores of the best epoch."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polyp.config import Config
+from polyp.data.dataset import Splits, open_data
+from polyp.errors import UsageError
+from polyp.model.losses import LOSSES
+from polyp.model.network import SegmentationNetwork, build_model
+from polyp.run import checkpoint, listeners
+from polyp.run.folder import RunFolder
+from polyp.run.hardware import choose_device, to_device
+from polyp.run.progress import Progress
+from polyp.run.training import Epoch, Row, make_optimizer, new_model, train
+from polyp.run.validation import validate
+
+
+def fit(
+    config: Config,
+    run: str | Path,
+    *,
+    data_path: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    test: bool = False,
+) -> RunFolder:
+    """Train as `config` says, into a run folder, and score the best epoch on the validation frames.
+
+    With `refit`, there are no validation frames to name a best epoch, and the last one counts.
+
+    After each epoch: `log.csv`, `curves.png`, `samples/`, `last.safetensors` (to resume from) and, when the
+    validation Dice is the best so far, `best.safetensors`. At the end: `metrics.json`.
+
+    Args:
+        config: what to do.
+        run: the run folder: a new one, or with `resume` an interrupted run.
+        data_path: where the data are, if not in `$POLYP_DATA` or `data/`.
+        resume: continue after the last whole epoch.
+        progress: show a bar (in a terminal or notebook) and one line per epoch.
+        test: score the best epoch on the test frames too, into `metrics.json` and `test.csv`. Once, when
+            all is chosen: a test set that is looked at after every run is a second validation set.
+
+    Raises:
+        UsageError: the folder already holds a run, or holds another configuration's.
+        DataError: the data or the folder cannot be used.
+        Diverged: NaN or infinite loss; the last whole epoch is kept.
+    """
+    choose_device(config.device)  # a GPU that is not there is said before anything is written
+    choose_device(config.device)  # a GPU that is not there is said before anything is written
+    data = open_data(config, data_path)
+    folder = RunFolder.resume(run, config) if resume else RunFolder.create(run, config)
+    folder.write_split(data)
+    model, optimizer, history = _start_or_restore(folder, config, data)
+    with Progress(config, len(data.train), len(history), progress) as bar:
+        listening = [
+            partial(listeners.save_best, folder, config, data.about),
+            partial(listeners.write_log, folder),
+            partial(listeners.draw_curves, folder),
+            partial(
+                listeners.draw_samples, folder, data.train if data.val is None else data.val, config.precision
+            ),
+            listeners.tensorboard(folder, len(history)),
+            # Last of the files: a run that is killed before it does the whole epoch again.
+            partial(listeners.save_last, folder, config, data.about),
+            lambda epoch: bar.epoch_done(epoch.history[-1], epoch.is_best),
+        ]
+
+        def on_epoch(epoch: Epoch) -> None:
+            for listen in listening:
+                listen(epoch)
+
+        try:
+            train(
+                model, data, config,
+                on_epoch=on_epoch, on_progress=bar.update, optimizer=optimizer, history=history,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            bar.say(f"\nStopped; {bar.epoch} whole epochs are saved. Resume with:\n  {folder.how_to_resume}")
+            raise
+    score_best(folder, config, data, test=test)
+    return folder
+
+
+def _start_or_restore(
+    folder: RunFolder, config: Config, data: Splits
+) -> tuple[SegmentationNetwork, torch.optim.AdamW, list[Row]]:
+    """Model, optimiser and history of a run that starts, or where an interrupted one stopped."""
+    if not folder.last.is_file():
+        model = new_model(config)
+        return model, make_optimizer(model, config), []
+    tensors, metadata = checkpoint.read_checkpoint(folder.last)
+    if metadata["data"] != data.about:
+        raise UsageError(f"{folder.path}: the data has changed since this run began; start a new run")
+    model = to_device(build_model(config), config.device)
+    optimizer = make_optimizer(model, config)
+    checkpoint.restore_model(model, tensors, folder.last)
+    checkpoint.restore_optimizer(optimizer, model, tensors)
+    return model, optimizer, metadata["history"]
+
+
+def score_best(folder: RunFolder, config: Config, data: Splits, *, test: bool = False) -> None:
+    """Score the best epoch on the validation frames and, with `test`, on the test frames at original size."""
+    model, metadata = checkpoint.load_model(folder.best)
+    model = to_device(model, config.device)
+    options: dict[str, Any] = {"precision": config.precision, "workers": config.workers}
+    val, tested = (
+        None if part is None else validate(model, part, LOSSES[config.loss], **options)
+        for part in (data.val, data.test if test else None)
+    )
+    folder.write_results(metadata["scores"]["epoch"], val, tested, data.about)
