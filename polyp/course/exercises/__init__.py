@@ -1,17 +1,19 @@
 """The exercises' checkers: one module per notebook, one function per exercise.
 
 A checker takes the learner's function or value and returns a `Verdict`, which a notebook shows as its
-message. `compare` holds a function against an oracle, case by case; `noted` reads what a learner has
-measured; whatever else is wrong, a checker says by raising `NotYet`. An exception in the learner's code
-becomes a message. One in a checker does not: it is our fault, and stays a traceback.
+message. `compare` holds a function against an oracle, `noted` reads what a learner has measured, and `NotYet`
+says what else is wrong. An exception in the learner's code becomes a message; one in a checker is our own
+mistake and stays a traceback.
 """
 
 import copy
 import math
+import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from numbers import Real
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -55,39 +57,37 @@ def checker(check: Callable[..., Verdict]) -> Callable[..., Verdict]:
 
 def compare(
     answer: Callable[..., Any],
-    cases: Mapping[str, tuple] | Iterable[tuple],
+    cases: Mapping[str, Any] | Iterable[Any],
     oracle: Callable[..., Any],
     *,
     nothing: str,
     close: float = 0.0,
     parts: tuple[str, ...] = (),
-    hints: Mapping[str, Callable[..., Any]] | None = None,
+    hints: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
     otherwise: str = "",
 ) -> None:
     """Hold a learner's function against an oracle; NotYet at the first case where they differ.
 
     Args:
-        answer: the learner's function.
-        cases: arguments by the name of their case; without names a case is called as it is written.
-        oracle: takes the same arguments and gives the right answer. Its type is what the learner should
-            return: a number, array, tensor, None, set, dictionary, or a sequence of these.
+        cases: by name, a tuple of arguments or the only argument; without a name, the call is the name.
+        oracle: gives the right answer: a number, array, tensor, None, set, or a tuple or list of these.
         nothing: what to say to the stub, which returns None.
         close: how far off a number may be, as a share of the largest expected in its array.
         parts: what to call the elements of an expected tuple.
-        hints: advice by the mistake it is for; a mistake is an oracle that is wrong as the learner is.
+        hints: advice by the mistake it is for, which is an oracle as wrong as the learner.
         otherwise: the advice for any other mistake.
     """
-    if not isinstance(cases, Mapping):
-        name = getattr(answer, "__name__", "your function")
-        cases = {f"{name}({', '.join(map(show, args))})": args for args in cases}
-    for number, (case, args) in enumerate(cases.items()):
+    name = getattr(answer, "__name__", "your function")
+    for number, case in enumerate(cases):
+        args = cases[case] if isinstance(cases, Mapping) else case
+        args = args if isinstance(args, tuple) else (args,)
+        case = case if isinstance(cases, Mapping) else f"{name}({', '.join(map(show, args))})"
         expected = oracle(*args)
         got = ask(answer, *args, case=case, nothing=None if number or expected is None else nothing)
         if wrong := difference(got, expected, close, parts):
-            for hint, mistake in (hints or {}).items():
-                if not difference(got, mistake(*args), close):
-                    raise NotYet(f"{case}: {wrong}; {hint}")
-            raise NotYet(f"{case}: {wrong}{otherwise and '; '}{otherwise}")
+            fits = (hint for hint, mistake in hints.items() if not difference(got, mistake(*args), close))
+            hint = next(fits, otherwise)
+            raise NotYet(f"{case}: {wrong}{hint and '; '}{hint}")
 
 
 def ask(answer: Callable[..., Any], *args: Any, case: str, nothing: str | None = None) -> Any:
@@ -98,54 +98,45 @@ def ask(answer: Callable[..., Any], *args: Any, case: str, nothing: str | None =
     if not callable(answer):
         raise NotYet(f"a function is expected here, not {show(answer)}")
     given = [copy.deepcopy(arg) if isinstance(arg, DATA) else arg for arg in args]
+    data = [arg for arg in given if isinstance(arg, DATA)]
+    before = pickle.dumps(data)
     try:
         got = answer(*given)
     except Exception as error:  # whatever a learner's code may raise
         raise NotYet(f"{case}: your code stopped with {type(error).__name__}: {error}") from error
     if got is None and nothing is not None:
         raise NotYet(nothing)
-    if any(isinstance(arg, DATA) and difference(now, arg) for now, arg in zip(given, args, strict=True)):
+    if pickle.dumps(data) != before:
         raise NotYet(f"{case}: your function changed what it was given; its caller still needs it, so copy")
     return got
 
 
 def difference(got: Any, expected: Any, close: float = 0.0, parts: tuple[str, ...] = ()) -> str:
     """What is wrong with an answer, in words; nothing where it is right."""
-    got = _plain(got)
-    unlike = f"you return {show(got)}, expected {show(expected)}"
-    if isinstance(expected, np.ndarray | Tensor):
-        return _array_difference(got, expected, close, unlike)
+    got, expected = _plain(got), _plain(expected)
+    digits = 15 if show(got) == show(expected) else 5
+    unlike = f"you return {show(got, digits)}, expected {show(expected, digits)}"
+    if isinstance(expected, Tensor):
+        if not isinstance(got, Tensor):
+            return unlike
+        got, expected = got.detach().numpy(), expected.numpy()
+    if isinstance(expected, np.ndarray):
+        got, kind = read(np.asarray, got, show(expected)), expected.dtype.kind
+        if got.shape != expected.shape or got.dtype.kind not in ("biuf" if kind == "f" else kind):
+            return unlike
+        wrong = np.argwhere(~_near(got, expected, close) if kind == "f" else got != expected)
+        place = tuple(wrong[0].tolist()) if len(wrong) else ()
+        at = f"at {show(place)} you return {show(got[place])}, expected {show(expected[place])}"
+        return at if len(wrong) else ""
     if isinstance(expected, list | tuple):
         if not isinstance(got, list | tuple | np.ndarray) or len(got) != len(expected):
             return unlike
-        for i, (one, other) in enumerate(zip(got, expected, strict=True)):
-            if wrong := difference(one, other, close):
-                return f"{parts[i]}: {wrong}" if parts else wrong if isinstance(other, Tensor) else unlike
-        return ""
-    if isinstance(expected, dict):
-        alike = isinstance(got, dict) and got.keys() == expected.keys()
-        return "" if alike and not any(difference(got[k], expected[k], close) for k in expected) else unlike
+        wrongs = [difference(*pair, close) for pair in zip(got, expected, strict=True)]
+        i = next((i for i, wrong in enumerate(wrongs) if wrong), None)
+        return "" if i is None else f"{parts[i]}: {wrongs[i]}" if parts else unlike
     if isinstance(expected, Real) and not isinstance(expected, bool):
         return "" if isinstance(got, Real) and _near(got, expected, close) else unlike
     return "" if type(got) is type(expected) and got == expected else unlike
-
-
-def _array_difference(got: Any, expected: np.ndarray | Tensor, close: float, unlike: str) -> str:
-    """What is wrong with an array or tensor: its kind, shape, type, or its first wrong number."""
-    if isinstance(expected, Tensor) and not isinstance(got, Tensor):
-        return unlike
-    try:
-        got, expected = (np.asarray(v.detach() if isinstance(v, Tensor) else v) for v in (got, expected))
-    except (TypeError, ValueError):  # a ragged list, say
-        return unlike
-    kind = expected.dtype.kind
-    if got.shape != expected.shape or got.dtype.kind not in ("biuf" if kind == "f" else kind):
-        return unlike
-    wrong = ~_near(got, expected, close) if kind == "f" else got != expected
-    if not wrong.any():
-        return ""
-    place = tuple(np.argwhere(wrong)[0].tolist())
-    return f"at {place} you return {show(got[place])}, expected {show(expected[place])}"
 
 
 def _near(got: Any, expected: Any, close: float) -> Any:
@@ -162,27 +153,21 @@ def noted(
     least: int = 1,
     between: tuple[float, float] = (0, 1),
 ) -> dict[Any, float]:
-    """The numbers that a learner has noted in a dictionary; NotYet if one is missing or impossible.
+    """The numbers that a learner has noted in a dictionary; NotYet if one is missing or not `between` two.
 
-    Args:
-        answer: the dictionary.
-        nothing: what to say where it is None, is no dictionary or still holds a None.
-        keys: the keys that it must have.
-        keys_between: the range of the keys, where these are numbers: they come back in ascending order.
-        least: how many entries it must have.
-        between: the range of its values.
+    `nothing` is what to say to None, to what is no dictionary, and to a None in it. It must have these `keys`
+    and at `least` so many. Keys that are numbers (`keys_between`) come back in ascending order.
     """
-    if not isinstance(answer, Mapping) or not answer or None in answer.values():
+    if not isinstance(answer, Mapping) or not answer or any(value is None for value in answer.values()):
         raise NotYet(nothing)
     if missing := [key for key in keys if key not in answer]:
         raise NotYet(f"{missing[0]!r} is missing; expected the keys {', '.join(map(repr, keys))}")
     if len(answer) < least:
         raise NotYet(f"you noted {len(answer)} of at least {least} results")
     values = {key: number(value, f"the value of {key!r}", *between) for key, value in answer.items()}
-    if keys_between is not None:
-        ascending = sorted(values, key=lambda key: number(key, "a key", *keys_between))
-        values = {key: values[key] for key in ascending}
-    return values
+    if keys_between is None:
+        return values
+    return {key: values[key] for key in sorted(values, key=lambda key: number(key, "a key", *keys_between))}
 
 
 def number(value: Any, name: str, low: float = -math.inf, high: float = math.inf) -> float:
@@ -198,23 +183,21 @@ def read(convert: Callable[[Any], Any], value: Any, wanted: str) -> Any:
     """`convert(value)`; a value that does not allow it is the learner's, and `wanted` what is expected."""
     try:
         return convert(value)
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError):
-        raise NotYet(f"{show(value)} was given; expected {wanted}") from None
+    except Exception:  # whatever a learner's value may raise
+        raise NotYet(f"you give {show(value)}, expected {wanted}") from None
 
 
-def show(value: Any) -> str:
+def show(value: Any, digits: int = 5) -> str:
     """A value in a few words."""
     value = _plain(value)
     if isinstance(value, np.ndarray | Tensor):
         kind = "a tensor" if isinstance(value, Tensor) else "an array"
         return f"{kind} {tuple(value.shape)} of {str(value.dtype).removeprefix('torch.')}"
     if isinstance(value, float):
-        return f"{value:.5g}"
+        return f"{value:.{digits}g}"
+    text = repr(value)
     if isinstance(value, list | tuple) and len(value) > 1:
-        inside = ", ".join(map(show, value))
-        text = f"[{inside}]" if isinstance(value, list) else f"({inside})"
-    else:
-        text = repr(value)
+        text = f"{text[0]}{', '.join(show(one, digits) for one in value)}{text[-1]}"
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 

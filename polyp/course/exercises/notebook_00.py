@@ -11,27 +11,18 @@ from polyp.course.exercises import NotYet, Verdict, checker, compare, correct, r
 
 @checker
 def check_area_share(area_share: Callable[[np.ndarray], float]) -> Verdict:
-    """Exercise 1: the share of a frame that its mask calls polyp.
-
-    Args:
-        area_share: takes a mask, uint8 {0, 1} (H, W); returns a number, 0 to 1.
-    """
-    half, large = np.zeros((4, 6), np.uint8), np.zeros((288, 384), np.uint8)
+    """Exercise 1: `area_share` takes a mask, uint8 {0, 1} (H, W); it gives the polyp's share, 0 to 1."""
+    empty, half, large = (np.zeros(shape, np.uint8) for shape in ((5, 7), (4, 6), (288, 384)))
     half[:2] = large[100:150, 40:240] = 1
     cases = {
-        "a mask of 4 x 6 whose upper half is polyp": (half,),
-        "a mask of 288 x 384 with a polyp of 50 x 200": (large,),
-        "an empty mask": (np.zeros((5, 7), np.uint8),),
-        "a mask that is all polyp": (np.ones((5, 7), np.uint8),),
+        "a mask of 4 x 6 whose upper half is polyp": half,
+        "a mask of 288 x 384 with a polyp of 50 x 200": large,
+        "an empty mask": empty,
+        "a mask that is all polyp": empty + 1,
     }
-    compare(
-        area_share,
-        cases,
-        lambda mask: np.count_nonzero(mask) / mask.size,
-        nothing="area_share returned nothing; for a mask of 4 x 6 whose upper half is polyp it should return 0.5.",
-        close=1e-6,
-        hints={"a share is meant, not per cent": lambda mask: 100 * mask.mean()},
-    )
+    nothing = f"area_share returned nothing; for {next(iter(cases))} it should return 0.5."
+    hints = {"a share is meant, not per cent": lambda mask: 100 * mask.mean()}
+    compare(area_share, cases, np.mean, nothing=nothing, close=1e-6, hints=hints)
     return correct("polyp pixels over all pixels; the mean of a mask of 0 and 1 says the same.")
 
 
@@ -49,18 +40,15 @@ def _box(probs: np.ndarray, threshold: float) -> tuple[int, ...] | None:
     return tuple(cv2.boundingRect(above)) if above.any() else None
 
 
-def _but(change: Callable[..., tuple]) -> Callable[[np.ndarray, float], tuple | None]:
-    """The oracle of a mistake: the right box, changed."""
+def _changed_box(change: Callable[..., tuple]) -> Callable[..., tuple | None]:
     return lambda *args: (box := _box(*args)) and change(*box)
 
 
 @checker
 def check_find_polyp(find_polyp: Callable[[np.ndarray, float], Any]) -> Verdict:
-    """Exercise 3: from a map of probabilities to the box around what is above the threshold.
+    """Exercise 3: `find_polyp` takes probabilities, float32 (H, W), and a threshold.
 
-    Args:
-        find_polyp: takes probabilities, float32 (H, W), and a threshold; returns (x, y, width, height) in
-            pixels, or None where nothing is above the threshold.
+    It gives (x, y, width, height) of what is above, in pixels, or None where nothing is.
     """
     spot, equal = _map((12, 20), (5, 2, 7, 4, 0.9)), _map((12, 20), (1, 1, 4, 4, 0.5), (10, 6, 3, 2, 0.75))
     cases = {
@@ -70,46 +58,32 @@ def check_find_polyp(find_polyp: Callable[[np.ndarray, float], Any]) -> Verdict:
         "a spot in the upper left corner": (_map((12, 20), (0, 0, 3, 6, 0.7)), 0.5),
         "two spots, which one box should hold": (_map((30, 20), (2, 3, 4, 4, 0.8), (9, 20, 5, 6, 0.8)), 0.5),
         "a spot of exactly the threshold, 0.5, beside one of 0.75": (equal, 0.5),
-        "nothing above the threshold": (_map((12, 20), (5, 2, 7, 4, 0.3)), 0.5),
+        "nothing above the threshold": (spot, 0.95),
     }
-    compare(
-        find_polyp,
-        cases,
-        _box,
-        nothing="find_polyp returned nothing; for one spot it should return (x, y, width, height).",
-        hints={
-            "x counts columns and comes first": _but(lambda x, y, w, h: (y, x, h, w)),
-            "from column 3 to column 5 are three columns, not two": _but(
-                lambda x, y, w, h: (x, y, w - 1, h - 1)
-            ),
-            "the last two are width and height, not the far corner": _but(
-                lambda x, y, w, h: (x, y, x + w - 1, y + h - 1)
-            ),
-            "the last two are width and height, not the corner beyond": _but(
-                lambda x, y, w, h: (x, y, x + w, y + h)
-            ),
-        },
-    )
+    nothing = "find_polyp returned nothing; for one spot it should return (x, y, width, height)."
+    hints = {
+        "x counts columns and comes first": lambda x, y, w, h: (y, x, h, w),
+        "from column 3 to column 5 are three columns, not two": lambda x, y, w, h: (x, y, w - 1, h - 1),
+        "the last two are no corner but width and height": lambda x, y, w, h: (x, y, x + w - 1, y + h - 1),
+        "the last two are width and height, no corner": lambda x, y, w, h: (x, y, x + w, y + h),
+    }
+    hints = {hint: _changed_box(change) for hint, change in hints.items()}
+    compare(find_polyp, cases, _box, nothing=nothing, hints=hints)
     return correct("a mask says where the polyp is, and so it also says whether there is one.")
 
 
 @checker
 def check_observation(observation: dict[str, list[float]] | None) -> Verdict:
-    """Exercise 2: area shares guessed by eye, then measured.
-
-    Args:
-        observation: `guessed` and `measured`, each a list of as many percentages, 0 to 100.
-    """
+    """Exercise 2: `guessed` by eye and then `measured`, two lists of as many percentages, 0 to 100."""
     if observation is None:
         raise NotYet("guess first, then measure, and put both lists into `observation`.")
+    wanted = "'guessed' and 'measured', as many numbers of both"
     guessed, measured = read(
-        lambda noted: np.array([noted["guessed"], noted["measured"]], float),
-        observation,
-        "'guessed' and 'measured', as many numbers of both",
+        lambda lists: np.array([lists["guessed"], lists["measured"]], float), observation, wanted
     )
     if guessed.ndim != 1 or len(guessed) < 4:
         raise NotYet(f"{guessed.size} guessed and measured; expected two lists of at least four.")
-    if not ((guessed >= 0) & (guessed <= 100) & (measured >= 0) & (measured <= 100)).all():
+    if not all(0 <= value <= 100 for value in (*guessed, *measured)):
         raise NotYet(f"{observation}; expected percentages, 0 to 100.")
     if (measured == 0).any() or np.ptp(measured) == 0:
         raise NotYet("a measured share is 0, or all are the same; measure the four masks of the picture.")

@@ -12,25 +12,19 @@ from polyp.model.losses import dice_loss
 
 @checker
 def check_dice_from_iou(dice_from_iou: Callable) -> Verdict:
-    """Exercise 1: the Dice of an image from its IoU alone.
-
-    Args:
-        dice_from_iou: takes an IoU, 0 to 1, and gives the Dice, 0 to 1.
-    """
+    """Exercise 1: the Dice of an image from its IoU alone; both are numbers from 0 to 1."""
     counts = [(1, 1, 0), (0, 3, 2), (5, 0, 0), (4, 3, 2), (755, 200, 45), (1, 40, 300)]
     dice = {tp / (tp + fp + fn): 2 * tp / (2 * tp + fp + fn) for tp, fp, fn in counts}
     nothing = "dice_from_iou returns None; write tp as IoU times (tp + fp + fn) and simplify"
-    compare(dice_from_iou, [(iou,) for iou in dice], dice.get, nothing=nothing, close=1e-9)
+    compare(dice_from_iou, list(dice), dice.get, nothing=nothing, close=1e-9)
     return correct("for one image, Dice and IoU always order predictions alike")
 
 
 @checker
 def check_reduce_dice(reduce_dice: Callable) -> Verdict:
-    """Exercise 2: Dice as the mean of images, of all pixels together, and how often it is undefined.
+    """Exercise 2: `reduce_dice` takes tp, fp and fn, whole numbers (n,).
 
-    Args:
-        reduce_dice: takes tp, fp and fn, whole numbers of shape (n,), and gives the mean over the images
-            where Dice is defined, the pooled Dice, and the number of images where it is not.
+    It gives the mean over the images where Dice is defined, the pooled Dice, and for how many it is not.
     """
     cases = {
         "one image": [(4, 3, 2)],
@@ -40,14 +34,10 @@ def check_reduce_dice(reduce_dice: Callable) -> Verdict:
         "three frames without polyp among five": [(5, 0, 0), (0, 0, 0), (1, 1, 3), (0, 0, 0), (0, 0, 0)],
         "only frames without polyp, nothing predicted": [(0, 0, 0), (0, 0, 0)],
     }
-    compare(
-        reduce_dice,
-        {f"{case}, tp fp fn = {rows}": tuple(np.array(rows).T.copy()) for case, rows in cases.items()},
-        _reduce,
-        nothing="reduce_dice returns None; return the per-image mean, the pooled Dice, a count",
-        close=1e-9,
-        parts=("the mean over images", "the pooled Dice", "the number of undefined images"),
-    )
+    cases = {f"{case}, tp fp fn = {rows}": tuple(np.array(rows).T.copy()) for case, rows in cases.items()}
+    nothing = "reduce_dice returns None; return the per-image mean, the pooled Dice, a count"
+    parts = "the mean over images", "the pooled Dice", "the number of undefined images"
+    compare(reduce_dice, cases, _reduce, nothing=nothing, close=1e-9, parts=parts)
     return correct("both reductions fit, and frames without a score are counted, not hidden")
 
 
@@ -67,9 +57,7 @@ def _reduce(*counts: np.ndarray) -> tuple[float, float, int]:
 def check_smallest_radius(observation: dict) -> Verdict:
     """Exercise 3: the smallest disc that keeps a Dice of 0.9 although its outline is off.
 
-    Args:
-        observation: `miss`, how many pixels too small the prediction's radius is (1 to 4), `radius`, of the
-            disc, in whole pixels, and `dice`, the score observed there.
+    `miss` is how many pixels too small a radius is (1 to 4), `radius` the disc's, and `dice` the score there.
     """
     nothing = "observation is None; choose a miss, try radii, and note the smallest that gives 0.9"
     found = noted(observation, nothing=nothing, keys=("miss", "radius", "dice"), between=(0, 1000))
@@ -98,11 +86,9 @@ def _disc_dice(radius: int, miss: int) -> float:
 
 @checker
 def check_dice_gradient(dice_gradient: Callable) -> Verdict:
-    """Exercise 4: the gradient of Dice loss by hand.
+    """Exercise 4: `dice_gradient` takes logits and target {0, 1}, float64 tensors (H, W) of one image.
 
-    Args:
-        dice_gradient: takes logits and target {0, 1}, float64 tensors (H, W) of one image, and gives the
-            derivative of `polyp.model.losses.dice_loss` by each logit, (H, W).
+    It gives the derivative of `polyp.model.losses.dice_loss` by each logit, (H, W).
     """
     generator = torch.Generator().manual_seed(2)
     noise = torch.randn(5, 7, generator=generator, dtype=torch.float64)

@@ -1,7 +1,7 @@
 """Checkers of notebook 03, where U-Net and UNet++ are compared."""
 
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, wraps
 from typing import Any
 
 import torch
@@ -16,34 +16,23 @@ Node = tuple[int, int]
 @checker
 def check_feeds(answer: Callable[[int, int], list[Node]]) -> Verdict:
     """Exercise 1: `answer(i, j)` lists the nodes that X[i][j] of a UNet++ reads, in any order."""
-    expected = _feeds(UNetPlusPlus((1,) * 7))
+    expected = feeds_of(6)
 
     @wraps(answer)
     def in_order(i: int, j: int) -> list[Node] | None:
         return None if (found := answer(i, j)) is None else sorted(map(tuple, found))
 
-    compare(
-        in_order,
-        list(expected),
-        lambda i, j: sorted(expected[i, j]),
-        nothing="return a list of (row, step) pairs; feeds(0, 0) gave None",
-        hints={"it reads the frame, and no node": lambda i, j: [(i - 1, 0)]},
-    )
+    nothing = "return a list of (row, step) pairs; feeds(0, 0) gave None"
+    hints = {"it reads the frame, and no node": lambda i, j: [(i - 1, 0)]}
+    compare(in_order, list(expected), lambda *node: expected[node], nothing=nothing, hints=hints)
     return correct(f"you know the wiring of all {len(expected)} nodes of a UNet++ of depth 6.")
 
 
 @checker
 def check_needed(answer: Callable[[dict[str, list[str]], str], Any]) -> Verdict:
     """Exercise 3: `answer(feeds, node)` is every block that has to run so that `node` can."""
-    small = {"a": ["frame"], "b": ["a"], "c": ["a"], "d": ["b"], "e": ["d", "a"]}
-    cases = [(small, "a", {"a"}), (small, "c", {"a", "c"}), (small, "e", {"a", "b", "d", "e"})]
-    for depth in (1, 2, 4, 6):
-        model = UNetPlusPlus((1,) * (depth + 1)).eval()
-        feeds = _names(_feeds(model))
-        cases += [(feeds, f"0_{level}", _that_run(model, level)) for level in range(1, depth + 1)]
-    cases.append((feeds, "3_2", {"0_0", "1_0", "2_0", "3_0", "4_0", "5_0", "3_1", "4_1", "3_2"}))
-    for feeds, node, expected in cases:
-        case = f"for {node!r} of {feeds if feeds is small else f'a UNet++ with {len(feeds)} nodes'}"
+    for feeds, node, expected in needed_cases():
+        case = f"for {node!r} of {feeds if 'a' in feeds else f'a UNet++ with {len(feeds)} nodes'}"
         nothing = f"return a set of names; {case} it gave None"
         got = read(set, ask(answer, feeds, node, case=case, nothing=nothing), "a set of names")
         if got & {"image", "frame"}:
@@ -61,20 +50,10 @@ def check_receptive_field(answer: Callable[[Sequence[tuple[int, int]]], int]) ->
     block, pool = [(3, 1), (3, 1)], (2, 2)
     cases = [[], [(1, 1)], [(3, 1)], block, [pool], [(3, 2), (3, 1)], [*block, pool, *block]]
     cases += [[(7, 2), (3, 2), *block], [*block, pool] * 4 + block, [(5, 1), pool, (1, 1), (4, 3), (3, 1)]]
-    compare(
-        answer,
-        [(layers,) for layers in cases],
-        _measured_field,
-        nothing="return a whole number; receptive_field([]) gave None",
-        hints={
-            "after a stride of 2, neighbours are two input pixels apart": lambda layers: (
-                1 + sum(kernel - 1 for kernel, _ in layers)
-            )
-        },
-    )
-    return correct(
-        "the encoder of a U-Net of depth 4 reads 140 pixels, as the gradient of a real chain says."
-    )
+    nothing = "return a whole number; receptive_field([]) gave None"
+    hints = {"after a stride of 2, neighbours are two input pixels apart": _unstrided}
+    compare(answer, cases, _measured_field, nothing=nothing, hints=hints)
+    return correct("the encoder of a U-Net of depth 4 reads 140 pixels, as the gradient of a real chain says")
 
 
 @checker
@@ -88,13 +67,11 @@ def check_wide_unet(answer: dict[str, Any]) -> Verdict:
     wide, wide_adds = _size_and_cost(UNet, widths)
     nested, nested_adds = _size_and_cost(UNetPlusPlus, (32, 64, 128, 256, 512))
     if not 0.95 <= wide / nested <= 1.05:
-        raise NotYet(
-            f"a U-Net of widths {widths} has {wide:,} parameters, UNet++ {nested:,}; come within 5 %"
-        )
+        raise NotYet(f"widths {widths} give {wide:,} parameters, UNet++ has {nested:,}; come within 5 %")
     if not abs(share - wide_adds / nested_adds) <= 0.01:
         raise NotYet(
-            f"share is {share:.3f}, but this U-Net needs {wide_adds:,} multiply-adds "
-            f"and UNet++ {nested_adds:,}: {wide_adds / nested_adds:.3f}"
+            f"share is {share:.3f}; this U-Net needs {wide_adds:,} multiply-adds, UNet++ {nested_adds:,}: "
+            f"{wide_adds / nested_adds:.3f}"
         )
     return correct(
         f"with {wide / nested:.2f} times the parameters it needs {share:.2f} times the multiply-adds: "
@@ -102,43 +79,32 @@ def check_wide_unet(answer: dict[str, Any]) -> Verdict:
     )
 
 
-def _feeds(model: UNetPlusPlus) -> dict[Node, list[Node]]:
-    """Which node reads which, found by giving every node's output a number of its own."""
-    found: dict[Node, list[Node]] = {}
-    nodes = [tuple(map(int, name.split("_"))) for name in model.nodes]
+def feeds_of(depth: int) -> dict[Node, list[Node]]:
+    """Which node of a UNet++ reads which, in ascending order; a test finds the same in the network itself."""
 
-    def hook(node, module, inputs, output):
-        colours = [round(colour) for colour in inputs[0][0, :, 0, 0].tolist()]
-        found[node] = [] if node == (0, 0) else [nodes[c - 1] for c in dict.fromkeys(colours)]
-        return torch.full_like(output, nodes.index(node) + 1)
+    def sources(i: int, j: int) -> list[Node]:
+        return [*((i, k) for k in range(j)), (i + 1, j - 1)] if j else [(i - 1, 0)] if i else []
 
-    handles = [
-        block.register_forward_hook(lambda *call, node=node: hook(node, *call))
-        for node, block in zip(nodes, model.nodes.values(), strict=True)
-    ]
-    with torch.no_grad():
-        model.eval()(torch.zeros(1, 3, 2**model.depth, 2**model.depth))
-    for handle in handles:
-        handle.remove()
-    return found
+    return {(i, d - i): sources(i, d - i) for d in range(depth + 1) for i in range(d + 1)}
 
 
-def _names(feeds: dict[Node, list[Node]]) -> dict[str, list[str]]:
+def needed_cases() -> Iterator[tuple[dict[str, list[str]], str, set[str]]]:
+    """A wiring, a node, and the blocks that it needs; a test watches the network run the same ones."""
+    small = {"a": ["frame"], "b": ["a"], "c": ["a"], "d": ["b"], "e": ["d", "a"]}
+    for node, blocks in {"a": "a", "c": "ac", "e": "abde"}.items():
+        yield small, node, set(blocks)
     name = "{0[0]}_{0[1]}".format
-    return {name(node): [name(s) for s in sources] or ["image"] for node, sources in feeds.items()}
+    for depth in (1, 2, 4, 6):
+        feeds = {
+            name(node): [name(s) for s in sources] or ["image"] for node, sources in feeds_of(depth).items()
+        }
+        for level in range(1, depth + 1):
+            yield feeds, f"0_{level}", {name(node) for node in feeds_of(level)}
+    yield feeds, "3_2", {"0_0", "1_0", "2_0", "3_0", "4_0", "5_0", "3_1", "4_1", "3_2"}
 
 
-def _that_run(model: SegmentationNetwork, level: int) -> set[str]:
-    ran: set[str] = set()
-    handles = [
-        block.register_forward_hook(lambda *_, name=name: ran.add(name))
-        for name, block in model.nodes.items()
-    ]
-    with torch.no_grad():
-        model(torch.zeros(1, 3, 64, 64), level)
-    for handle in handles:
-        handle.remove()
-    return ran
+def _unstrided(layers: Sequence[tuple[int, int]]) -> int:
+    return 1 + sum(kernel - 1 for kernel, _ in layers)
 
 
 def _measured_field(layers: Sequence[tuple[int, int]]) -> int:
@@ -151,17 +117,18 @@ def _measured_field(layers: Sequence[tuple[int, int]]) -> int:
     return int((x.grad != 0).sum())
 
 
+@cache
 def _size_and_cost(kind: type[SegmentationNetwork], widths: tuple[int, ...]) -> tuple[int, int]:
     """Trainable parameters, and multiply-adds of the convolutions for one frame of 256 x 256."""
-    adds = []
+    adds: list[int] = []
+
+    def count(layer: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        adds.append(layer.weight.numel() * output.shape[-2] * output.shape[-1])
+
     with torch.device("meta"):
-        model = kind(widths)
+        model = kind(widths).eval()
         for layer in model.modules():
             if isinstance(layer, nn.Conv2d):
-                layer.register_forward_hook(
-                    lambda layer, inputs, output: adds.append(
-                        layer.weight.numel() * output.shape[-2] * output.shape[-1]
-                    )
-                )
-        model.eval()(torch.zeros(1, 3, 256, 256))
+                layer.register_forward_hook(count)
+        model(torch.zeros(1, 3, 256, 256))
     return sum(p.numel() for p in model.parameters()), sum(adds)

@@ -13,6 +13,12 @@ def but(change):
     return lambda *args: (found := corners(*args)) and change(*found)
 
 
+def box_of(above):
+    rows, columns = np.nonzero(above)
+    x, y = columns.min(), rows.min()
+    return x, y, columns.max() - x + 1, rows.max() - y + 1
+
+
 def observed(guessed, measured):
     return {"guessed": guessed, "measured": measured}
 
@@ -29,11 +35,18 @@ WRONG = {
         ("find_polyp returned nothing", lambda probs, threshold: None),
         ("x counts columns", but(lambda x, y, right, below: (y, x, below - y + 1, right - x + 1))),
         ("are three columns, not two", but(lambda x, y, right, below: (x, y, right - x, below - y))),
-        ("not the far corner", but(lambda *box: box)),
-        ("not the corner beyond", but(lambda x, y, right, below: (x, y, right + 1, below + 1))),
+        ("no corner but width and height", but(lambda *box: box)),
+        (
+            "the last two are width and height, no corner",
+            but(lambda x, y, right, below: (x, y, right + 1, below + 1)),
+        ),
         (
             "a spot of exactly the threshold",
             lambda probs, threshold: box_of(probs >= threshold),
+        ),
+        (
+            "you return (0, 0, 0, 0), expected None",
+            lambda probs, threshold: box_of(probs > threshold) if (probs > threshold).any() else (0,) * 4,
         ),
         (
             "nothing above the threshold: your code stopped",
@@ -52,9 +65,3 @@ WRONG = {
         ("off by 60 points", observed([70, 70, 80, 60], [10, 10, 20, 0.5])),
     ],
 }
-
-
-def box_of(above):
-    rows, columns = np.nonzero(above)
-    x, y = columns.min(), rows.min()
-    return x, y, columns.max() - x + 1, rows.max() - y + 1
