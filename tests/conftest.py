@@ -2,15 +2,11 @@
 
 import shutil
 
-import shutil
-
 import pytest
 import torch
 
 from polyp.config import configure
 from polyp.data.synthetic import write_dataset
-from polyp.run.fitting import fit
-from polyp.run.folder import RunFolder
 from polyp.run.fitting import fit
 from polyp.run.folder import RunFolder
 
@@ -36,22 +32,6 @@ def tiny(frames_folder):
     return configure(
         data=str(frames_folder), size=(32, 32), widths=(4, 8, 16), epochs=3, batch_size=4, precision="fp32"
     )
-
-
-@pytest.fixture(scope="session")
-def _finished(frames_folder, tmp_path_factory):
-    """One finished run, trained once for all tests that only read it."""
-    place = tmp_path_factory.mktemp("finished")
-    settings = {"size": (32, 32), "widths": (4, 8, 16), "epochs": 3, "batch_size": 4, "precision": "fp32"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        return fit(configure(data=str(frames_folder), **settings), place / "run", progress=False)
-
-
-@pytest.fixture
-def run(_finished, tmp_path):
-    """A copy of it: three epochs of `tiny`."""
-    return RunFolder(shutil.copytree(_finished.path, tmp_path / "run"))
 
 
 @pytest.fixture(scope="session")

@@ -3,59 +3,27 @@
 import json
 import re
 import tomllib
-from pathlib import Path
 
-import nbformat
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
+from papermill.parameterize import parameterize_notebook
 
-ROOT = Path(__file__).parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+from polyp.data.synthetic import write_dataset
+from polyp.run.folder import RunFolder
+from tests.notebooks import (
+    NOTEBOOKS,
+    ROOT,
+    code_cells,
+    each_notebook,
+    markdown,
+    read,
+    solution_of,
+    tags,
+    text_of,
+)
+
 ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
-# How many outputs nbval at least compares; a notebook stripped of its outputs would pass it in silence.
-COMPARED = {
-    "00_start_here": 4,
-    "01_dataset": 8,
-    "02_metrics": 10,
-    "03_unet_vs_unetpp": 8,
-    "04_augmentation": 6,
-    "05_building": 8,
-    "06_training": 8,
-    "07_prediction": 6,
-    "08_honest_evaluation": 12,
-    "09_transfer_learning": 15,
-    "10_what_goes_wrong": 20,
-}
-each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-
-
-def read(path):
-    return nbformat.read(path, as_version=4)
-
-
-def tags(cell):
-    return cell.metadata.get("tags", [])
-
-
-def code_cells(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def markdown(notebook):
-    return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-
-
-def text_of(output):
-    if output.output_type == "stream":
-        return output.text
-    return "".join(output.get("data", {}).get("text/plain", ""))
-
-
-def solution_of(markdown_cell):
-    found = re.search(
-        r"<details>\s*<summary>Solution.*?```python\n(.*?)```.*?</details>", markdown_cell, re.DOTALL
-    )
-    return found[1] if found else None
 
 
 @each_notebook
@@ -115,13 +83,29 @@ def test_its_links_lead_somewhere(path):
 
 @each_notebook
 def test_enough_outputs_are_compared(path):
+    """A notebook stripped of its outputs would pass nbval in silence; its metadata says how many it has."""
+    notebook = read(path)
     compared = [
         cell
-        for cell in code_cells(read(path))
+        for cell in code_cells(notebook)
         if "nbval-ignore-output" not in tags(cell)
         and any(text_of(o) for o in cell.outputs if "image/png" not in o.get("data", {}))
     ]
-    assert len(compared) >= COMPARED[path.stem]
+    assert len(compared) >= notebook.metadata["polyp"]["compared"] >= 4
+
+
+@each_notebook
+def test_it_imports_from_the_face(path):
+    """At most four lines of `polyp`, besides the exercises' checkers; and no room's inside."""
+    lines = [
+        line
+        for cell in code_cells(read(path))
+        for line in re.findall(r"^(?:from polyp|import polyp).*$", cell.source, re.MULTILINE)
+        if "polyp.course.exercises" not in line
+    ]
+    assert 1 <= len(lines) <= 4
+    face = r"from polyp(\.(data|model|run|course|config))? import .*"
+    assert all(re.fullmatch(face, line) for line in lines), lines
 
 
 @each_notebook
@@ -132,9 +116,17 @@ def test_stubs_are_answered_not_yet(path):
         assert text_of(cell.outputs[-1]).startswith("Not yet: "), cell.source
 
 
+@pytest.fixture(scope="session")
+def other_folder(tmp_path_factory):
+    """Other frames than the default's, of another size and number."""
+    folder = tmp_path_factory.mktemp("other") / "videos"
+    return write_dataset(folder, seed=7, sequences=8, frames=5, height=96, width=144)
+
+
+@pytest.mark.notebook
 @each_notebook
-def test_solutions_are_accepted(path):
-    """The notebook with every stub replaced by its solution runs, and every checker says so."""
+def test_solved_and_with_other_parameters(path, other_folder, tmp_path):
+    """With every stub replaced by its solution, on other data, it runs, and every checker says Correct."""
     notebook = read(path)
     exercises = []
     for cell, following in zip(notebook.cells, [*notebook.cells[1:], None], strict=True):
@@ -144,14 +136,33 @@ def test_solutions_are_accepted(path):
             call = cell.source.strip().splitlines()[-1]
             assert re.fullmatch(r"check_\w+\(.*\)", call), call
             cell.source = f"{solution}\n{call}"
-            exercises.append(cell)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": path.parent}}).execute()
-    for cell in exercises:
-        assert text_of(cell.outputs[-1]).startswith("Correct: "), cell.source
+            exercises.append(cell.id)
+    parameters = {"data": str(other_folder), "seed": 11, **notebook.metadata["polyp"]["other"]}
+    if path.stem == "06_training":
+        parameters["out"] = str(tmp_path / "run")
+    known = next(cell.source for cell in code_cells(notebook) if "parameters" in tags(cell))
+    assert all(f"{name} = " in known for name in parameters)
+    notebook = parameterize_notebook(notebook, parameters)
+    # The limit is for hangs, not for load.
+    NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": tmp_path}}).execute()
+    injected = next(cell for cell in notebook.cells if "injected-parameters" in tags(cell))
+    assert all(f"{name} = " in injected.source for name in parameters)
+    assert all(cell.execution_count for cell in code_cells(notebook) if cell.source)
+    for cell in notebook.cells:
+        if cell.id in exercises:
+            assert text_of(cell.outputs[-1]).startswith("Correct: "), cell.source
+    if path.stem == "06_training":
+        took_its_parameters(RunFolder(tmp_path / "run"), parameters)
 
 
-def test_every_notebook_is_listed():
-    assert {path.stem for path in NOTEBOOKS} == COMPARED.keys()
+def took_its_parameters(run, parameters):
+    config = run.config().to_dict()
+    assert {name: config[name] for name in parameters.keys() & config.keys()} == {
+        name: value for name, value in parameters.items() if name in config
+    }
+    assert len(run.log()) == parameters["epochs"]
+    parts = pd.read_csv(run.path / "split.csv")["part"]
+    assert run.metrics()["val"]["images"] == (parts == "val").sum()
 
 
 def test_cell_ids_are_unique():

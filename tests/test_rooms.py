@@ -70,7 +70,9 @@ def test_the_top_lends_few_names():
     assert 10 <= len(set(polyp.__all__) - {"course", "data", "model", "run"}) <= 20
 
 
-@pytest.mark.parametrize("code", ["import polyp", "import polyp.__main__ as cli; cli.build_parser().format_help()"])
+@pytest.mark.parametrize(
+    "code", ["import polyp", "import polyp.__main__ as cli; cli.build_parser().format_help()"]
+)
 def test_the_door_opens_without_torch(code):
     code += "; import sys; print({'torch', 'numpy', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

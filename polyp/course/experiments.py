@@ -1,8 +1,8 @@
 """The experiments behind the course's numbers: a name and one JSON file each.
 
 `polyp experiment NAME` trains and scores what `EXPERIMENTS[NAME]` says, or takes the measurement
-`MEASUREMENTS[NAME]`, and writes `polyp/course/results/NAME.json`. Notebooks read those files, which are part of
-the installed package.
+`MEASUREMENTS[NAME]`, and writes `polyp/course/results/NAME.json`. Notebooks read those files, which are
+part of the installed package.
 """
 
 import json
@@ -22,7 +22,7 @@ from polyp.config import Config, configure
 from polyp.course.measurements import MEASUREMENTS
 from polyp.data.check import SPECK
 from polyp.data.dataset import PolypDataset, open_part
-from polyp.disk import make_folder, project_root, write_atomic
+from polyp.disk import make_folder, project_root, without_nan, write_atomic
 from polyp.errors import DataError, UsageError, look_up
 from polyp.model.metrics import Counts, count_pixels, dice_score, summarise
 from polyp.model.network import SegmentationNetwork
@@ -194,7 +194,7 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
     model = to_device(model, config.device)
     names = ("test",) if config.refit else ("val", "test")
     parts = {name: open_part(config, name, data_path) for name in names}
-    plain = {name: validate(model, data).table for name, data in parts.items()}
+    plain = {name: validate(model, data) for name, data in parts.items()}
     flips = {name: frame_scores(model, data) for name, data in parts.items()}
     curves = {part: np.nanmean(np.array(rows["by_threshold"]), axis=0) for part, rows in flips.items()}
     return {
@@ -206,7 +206,7 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "epoch": metadata["scores"]["epoch"],
         "curve": _lists(log),
-        **{name: _summary(plain[name]) if name in parts else None for name in ("val", "test")},
+        **{name: _rounded(plain[name].scores) if name in parts else None for name in ("val", "test")},
         **{f"{name}_flips": _summary(rows["table"]) for name, rows in flips.items()},
         "levels": _levels(model, parts, config.size),
         "thresholds": {
@@ -215,7 +215,7 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
             "chosen": 0.5 if config.refit else float(THRESHOLDS[curves["val"].argmax()]),
         },
         "calibration": np.sum(flips["test"]["bins"], axis=0).round(1).tolist(),
-        "frames": _columns(plain["test"], flips["test"]["table"]),
+        "frames": _columns(plain["test"].table, flips["test"]["table"]),
     }
 
 
@@ -284,10 +284,16 @@ def _calibration(probs: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.stack([np.bincount(which, w, minlength=BINS) for w in weights], axis=1)
 
 
-def _summary(table: pd.DataFrame) -> dict[str, float | int]:
-    counts = Counts(*(torch.tensor(table[name].to_numpy()) for name in Counts._fields))
-    summary = checkpoint.without_nan(summarise(counts))
-    return {name: round(v, 6) if isinstance(v, float) else v for name, v in summary.items()}
+def _summary(table: pd.DataFrame) -> dict[str, Any]:
+    return _rounded(summarise(_counts(table)))
+
+
+def _counts(table: pd.DataFrame) -> Counts:
+    return Counts(*(torch.tensor(table[name].to_numpy()) for name in Counts._fields))
+
+
+def _rounded(scores: dict[str, float | int]) -> dict[str, Any]:
+    return {name: round(v, 6) if isinstance(v, float) else v for name, v in without_nan(scores).items()}
 
 
 def _levels(
@@ -334,8 +340,7 @@ def level_cost(model: SegmentationNetwork, size: tuple[int, int], level: int) ->
 
 
 def _columns(plain: pd.DataFrame, flips: pd.DataFrame) -> dict[str, list]:
-    counts = Counts(*(torch.tensor(flips[name].to_numpy()) for name in Counts._fields))
-    return _lists(flips.assign(dice=plain["dice"], dice_flips=dice_score(counts).numpy()))
+    return _lists(flips.assign(dice=plain["dice"], dice_flips=dice_score(_counts(flips)).numpy()))
 
 
 def _lists(table: pd.DataFrame) -> dict[str, list]:

@@ -1,5 +1,6 @@
 """A whole run: training into a run folder that listens, and the scores of the best epoch."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,28 +51,17 @@ def fit(
         Diverged: NaN or infinite loss; the last whole epoch is kept.
     """
     choose_device(config.device)  # a GPU that is not there is said before anything is written
-    choose_device(config.device)  # a GPU that is not there is said before anything is written
     data = open_data(config, data_path)
     folder = RunFolder.resume(run, config) if resume else RunFolder.create(run, config)
     folder.write_split(data)
     model, optimizer, history = _start_or_restore(folder, config, data)
+    writing = _listeners(folder, config, data, len(history))
     with Progress(config, len(data.train), len(history), progress) as bar:
-        listening = [
-            partial(listeners.save_best, folder, config, data.about),
-            partial(listeners.write_log, folder),
-            partial(listeners.draw_curves, folder),
-            partial(
-                listeners.draw_samples, folder, data.train if data.val is None else data.val, config.precision
-            ),
-            listeners.tensorboard(folder, len(history)),
-            # Last of the files: a run that is killed before it does the whole epoch again.
-            partial(listeners.save_last, folder, config, data.about),
-            lambda epoch: bar.epoch_done(epoch.history[-1], epoch.is_best),
-        ]
 
         def on_epoch(epoch: Epoch) -> None:
-            for listen in listening:
+            for listen in writing:
                 listen(epoch)
+            bar.epoch_done(epoch.history[-1], epoch.is_best)
 
         try:
             train(
@@ -83,6 +73,22 @@ def fit(
             raise
     score_best(folder, config, data, test=test)
     return folder
+
+
+def _listeners(
+    folder: RunFolder, config: Config, data: Splits, done_epochs: int
+) -> list[Callable[[Epoch], None]]:
+    """What writes into the run folder after each epoch, in this order."""
+    watched = data.train if data.val is None else data.val
+    return [
+        partial(listeners.save_best, folder, config, data.about),
+        partial(listeners.write_log, folder),
+        partial(listeners.draw_curves, folder),
+        partial(listeners.draw_samples, folder, watched, config.precision),
+        listeners.tensorboard(folder, done_epochs),
+        # Last of all: a run that is killed before it does the whole epoch again.
+        partial(listeners.save_last, folder, config, data.about),
+    ]
 
 
 def _start_or_restore(

@@ -14,7 +14,8 @@ from polyp.model import efficientnet as encoder
 from polyp.model.losses import bce_dice_loss, deep_supervision
 from polyp.model.network import build_model
 from polyp.run.checkpoint import load_model
-from polyp.run.training import fit, make_optimizer
+from polyp.run.fitting import fit
+from polyp.run.training import make_optimizer
 
 CONFIG = Config(encoder="efficientnet-lite0", widths=(4, 6, 8, 10))
 PALACE, DAISY = 698, 985  # ImageNet's classes for china.jpg (the Summer Palace) and flower.jpg
@@ -184,7 +185,7 @@ def test_the_encoder_learns_at_its_own_rate(member, request, tiny, tmp_path):
     name = request.getfixturevalue(member)
     settings = {"encoder": name, "widths": (4, 6, 8, 10), "epochs": 1, "size": (32, 32)}
     config = configure(data=tiny.data, batch_size=4, **settings)
-    shares = [group["share"] for group in make_optimizer(build_model(config), config).param_groups]
+    shares = [group["lr_share"] for group in make_optimizer(build_model(config), config).param_groups]
     assert shares == [0.3, 1.0]
     frozen = changed(config, encoder_lr=0.0)
     run = fit(frozen, tmp_path / "run", progress=False)

@@ -1,6 +1,5 @@
 import csv
 import dataclasses
-import dataclasses
 import json
 import os
 import subprocess
@@ -16,7 +15,6 @@ from polyp.errors import DataError, UsageError
 from polyp.model.losses import bce_dice_loss
 from polyp.model.metrics import confusion_counts, iou_score
 from polyp.model.network import build_model
-from polyp.run import checkpoint, fitting
 from polyp.run import checkpoint, fitting
 from polyp.run import training as module
 from polyp.run.checkpoint import read_checkpoint
@@ -35,7 +33,6 @@ from polyp.run.training import (
 )
 
 # A run in a process of its own: config, folder, and what to do.
-# A run in a process of its own: config, folder, and what to do.
 FIT = """
 import json, sys
 from polyp.config import Config
@@ -43,8 +40,8 @@ from polyp.run.fitting import fit
 fit(Config.from_dict(json.loads(sys.argv[1])), sys.argv[2])
 """
 
-# Children that die by SIGKILL: at the n-th file that is moved into place (just before or just after), or at
-# a moment that nothing in the code knows of; then one that is left alone. Forked, so that torch is imported once.
+# Children that die by SIGKILL: at the n-th file that is moved into place (just before or after), or at a
+# moment that nothing in the code knows of; then one that is left alone. Forked: torch is imported once.
 KILLED = """
 import itertools, json, os, signal, sys, time
 from pathlib import Path
@@ -236,7 +233,7 @@ def test_an_unknown_schedule_is_no_cosine():
 
 
 def test_importing_the_room_loads_no_matplotlib():
-    code = "import sys, polyp.run as run; run.fit, run.train, run.predict_probs; print('matplotlib' in sys.modules)"
+    code = "import sys; from polyp.run import fit, train, predict_probs; print('matplotlib' in sys.modules)"
     assert run_alone(code).stdout == "False\n"
 
 
