@@ -38,18 +38,18 @@ HALF = THRESHOLDS.tolist().index(0.5)
 BINS = 10  # of equal width, for the calibration of the probabilities
 
 # Small enough that a table of many runs takes an hour on 2 cores: for comparing, not for the best score.
-SMALL = {"preset": "transfer", "size": (128, 128), "widths": (16, 32, 48, 64), "epochs": 10}
+SMALL: dict[str, Any] = {"preset": "transfer", "size": (128, 128), "widths": (16, 32, 48, 64), "epochs": 10}
 # Without validation frames, as the papers train that split the data in two: about half an hour's worth.
-REFIT = {"preset": "transfer", "epochs": 36, "refit": True}
+REFIT: dict[str, Any] = {"preset": "transfer", "epochs": 36, "refit": True}
 # With a larger encoder, at the frames' own shape, which has a quarter fewer pixels than the square.
-LARGE = {"encoder": "efficientnet-lite2", "size": (192, 256), "epochs": 24}
-SCRATCH = {"preset": "cpu", "size": (96, 96), "epochs": 20, "widths": (12, 24, 48, 96, 192)}
-NETWORKS = {
+LARGE: dict[str, Any] = {"encoder": "efficientnet-lite2", "size": (192, 256), "epochs": 24}
+SCRATCH: dict[str, Any] = {"preset": "cpu", "size": (96, 96), "epochs": 20, "widths": (12, 24, 48, 96, 192)}
+NETWORKS: dict[str, dict[str, Any]] = {
     "unet": {"architecture": "unet", "deep_supervision": False},
     "unetpp": {"deep_supervision": False},
     "unetpp_ds": {"deep_supervision": True},
 }
-CHANGES = {
+CHANGES: dict[str, dict[str, Any]] = {
     "base": {},
     "augment_none": {"augment": "none"},
     "augment_flips": {"augment": "flips"},
@@ -228,9 +228,10 @@ def frame_scores(model: SegmentationNetwork, dataset: PolypDataset) -> dict[str,
     """
     rows, by_threshold, bins = [], [], []
     for index, frame in enumerate(dataset.frames):
-        image, target = dataset[index]  # (3, h, w), (1, H, W)
-        image, target = image.permute(1, 2, 0).numpy(), target[0].numpy().astype(bool)
-        probs = predict_probs(model, image, image.shape[:2], mirror=True, out_size=target.shape)
+        tensors = dataset[index]  # (3, h, w), (1, H, W)
+        image, target = tensors[0].permute(1, 2, 0).numpy(), tensors[1][0].numpy().astype(bool)
+        (height, width), (h, w) = target.shape, image.shape[:2]
+        probs = predict_probs(model, image, (h, w), mirror=True, out_size=(height, width))
         rows.append({"frame": frame, "area": round(float(target.mean()), 6)})
         small = cv2.resize(target.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         rows[-1] |= {"contrast": contrast(image, small.astype(bool))}

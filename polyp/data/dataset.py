@@ -102,7 +102,8 @@ def _decode(pair: Pair, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, 
     image, mask = read_pair(pair)
     height, width = mask.shape
     row = {"frame": pair.frame, "height": height, "width": width, "area": round(float(mask.mean()), 6)}
-    return *augmentation.apply(augmentation.evaluation_pipeline(size), image, mask), row
+    small, small_mask = augmentation.apply(augmentation.evaluation_pipeline(size), image, mask)
+    return small, small_mask, row
 
 
 def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:

@@ -46,4 +46,5 @@ def deep_supervision(loss: Loss, outputs: tuple[Tensor, ...], target: Tensor) ->
 
     With one head it is that head's loss, so every network trains through the same line.
     """
-    return sum(loss(logits, target) for logits in outputs) / len(outputs)
+    first, *others = (loss(logits, target) for logits in outputs)
+    return sum(others, start=first) / len(outputs)

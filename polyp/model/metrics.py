@@ -150,7 +150,7 @@ def bootstrap_mean(
     Welsh, J. R. Stat. Soc. B 69:369-390, 2007).
 
     Args:
-        values: one score a frame; NaN (undefined) is left out.
+        values: one score per frame; NaN (undefined) is left out.
         groups: the video of each frame, or None to draw frame by frame.
         level: the share of resampled means that lie inside.
         resamples: how many are drawn.
@@ -159,15 +159,15 @@ def bootstrap_mean(
     Raises:
         ValueError: nothing to resample, or as many groups as values are needed.
     """
-    values = np.asarray(values, dtype=float)
-    groups = np.arange(len(values)) if groups is None else np.asarray(groups)
-    if len(groups) != len(values):
-        raise ValueError(f"{len(values)} values but {len(groups)} groups; expected a group for each value")
-    defined = ~np.isnan(values)
-    _, number = np.unique(groups[defined], return_inverse=True)
+    scores = np.asarray(values, dtype=float)
+    labels = np.arange(len(scores)) if groups is None else np.asarray(groups)
+    if len(labels) != len(scores):
+        raise ValueError(f"{len(scores)} values but {len(labels)} groups; expected a group for each value")
+    defined = ~np.isnan(scores)
+    _, number = np.unique(labels[defined], return_inverse=True)
     if len(number) == 0:
         raise ValueError("no defined value to resample")
-    sums, sizes = np.bincount(number, values[defined]), np.bincount(number)
+    sums, sizes = np.bincount(number, scores[defined]), np.bincount(number)
     draws = np.random.default_rng(seed).integers(0, len(sums), (resamples, len(sums)))
     means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])

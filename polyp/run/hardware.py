@@ -38,7 +38,8 @@ def choose_device(name: str = "auto") -> torch.device:
 
 def to_device(model: Network, name: str = "auto") -> Network:
     """Move a network to a device, its filters in the memory order that convolutions are fastest in."""
-    return model.to(choose_device(name), memory_format=torch.channels_last)
+    # torch takes both at once, but its type stubs do not say so
+    return model.to(choose_device(name), memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def has_fast_bf16(device: torch.device) -> bool:

@@ -22,7 +22,7 @@ from polyp.errors import look_up
 from polyp.model.efficientnet import load_imagenet
 from polyp.model.losses import LOSSES, Loss, deep_supervision
 from polyp.model.metrics import AverageMeter, concatenate, count_pixels, iou_score
-from polyp.model.network import SegmentationNetwork, build_model
+from polyp.model.network import EfficientUNetPlusPlus, SegmentationNetwork, build_model
 from polyp.run.hardware import autocast, to_device
 from polyp.run.validation import Validation, validate
 
@@ -213,7 +213,7 @@ def new_model(config: Config) -> SegmentationNetwork:
     """
     torch.manual_seed(config.seed)
     model = build_model(config)
-    if config.starts_pretrained:
+    if isinstance(model, EfficientUNetPlusPlus) and config.pretrained:
         load_imagenet(model.encoder, config.encoder)
     return to_device(model, config.device)
 
@@ -245,7 +245,7 @@ def _out_of_patience(history: list[Row], patience: int) -> bool:
 
 def _pretrained(model: SegmentationNetwork, config: Config) -> list[torch.nn.Module]:
     """The parts of the network that start from ImageNet weights; none for most networks."""
-    return list(model.encoder) if config.starts_pretrained else []
+    return list(model.encoder) if isinstance(model, EfficientUNetPlusPlus) and config.pretrained else []
 
 
 def _mean_iou(counts: list) -> float:
