@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from polyp.config import PRESETS
-from polyp.course.report import PICTURE
+from polyp.course.report import CHART, FRONT
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -53,9 +53,9 @@ def test_readme_commands_are_one_line_in_one_block():
     assert "awk" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_readme_names_every_preset():
-    readme = (ROOT / "README.md").read_text()
-    assert all(f"`{preset}`" in readme for preset in PRESETS)
+def test_every_preset_is_described():
+    usage = (ROOT / "docs" / "usage.md").read_text()
+    assert all(f"`{preset}`" in usage for preset in PRESETS)
 
 
 def test_only_augmentation_imports_albumentations():
@@ -64,12 +64,12 @@ def test_only_augmentation_imports_albumentations():
 
 
 def test_no_frame_is_committed():
-    """Pictures are only in notebooks, which show synthetic data; but for one plot of numbers."""
+    """Pictures are only in notebooks, which show synthetic data; but for a chart and a synthetic front picture."""
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     pictures = re.findall(
         r"^.*\.(?:png|jpe?g|tiff?|bmp|gif|webp|npy|npz)$", files, re.MULTILINE | re.IGNORECASE
     )
-    assert pictures == [PICTURE.as_posix()]
+    assert sorted(pictures) == sorted(path.as_posix() for path in (CHART, FRONT))
 
 
 def test_types_are_checked():

@@ -48,8 +48,9 @@ def write_report(root: str | Path | None = None) -> Path:
         DataError: a file or its block's marks are missing; nothing has been changed then.
     """
     root = Path(root or project_root())
-    pages = {root / page: _with_block(root / page, render(template)) for page, template in BLOCKS.items()}
-    pages[root / RESULTS] = render("results.md.j2")
+    facts = numbers()
+    pages = {root / page: _with_block(root / page, render(name, facts)) for page, name in BLOCKS.items()}
+    pages[root / RESULTS] = render("results.md.j2", facts)
     make_folder((root / RESULTS).parent)
     for page, text in pages.items():
         write_atomic(page, text)
@@ -66,8 +67,12 @@ def _with_block(page: Path, block: str) -> str:
     return before + BEGIN + "\n" + block + END + rest.split(END)[1]
 
 
-def render(template: str) -> str:
-    """A file of `templates/` with the numbers filled in; a name that does not exist is an error there."""
+def render(template: str, facts: dict[str, Any]) -> str:
+    """A file of `templates/` with the facts of `numbers` filled in.
+
+    Raises:
+        jinja2.UndefinedError: the template quotes a fact that does not exist.
+    """
     pages = Environment(
         loader=PackageLoader("polyp.course"),
         undefined=StrictUndefined,
@@ -76,7 +81,7 @@ def render(template: str) -> str:
         keep_trailing_newline=True,
     )
     pages.filters |= {"mean": mean, "score": "{:.3f}".format, "whole": "{:.0f}".format}
-    return pages.get_template(template).render(numbers())
+    return pages.get_template(template).render(facts)
 
 
 def numbers() -> dict[str, Any]:
@@ -123,8 +128,10 @@ def frame_table() -> pd.DataFrame:
         raise DataError(
             "no result of the pretrained network is committed; `polyp experiment fold_0` makes one"
         )
-    split = packaged_split("cvc-clinicdb", "sequence").astype({"frame": str})
-    return pd.concat(parts, ignore_index=True).merge(split[["frame", "sequence"]], on="frame")
+    split = packaged_split("cvc-clinicdb", "sequence")
+    assert split is not None  # it comes with the package
+    videos = split[["frame", "sequence"]].astype({"frame": str})
+    return pd.concat(parts, ignore_index=True).merge(videos, on="frame")
 
 
 def video_table() -> pd.DataFrame:
@@ -218,12 +225,13 @@ def _steps() -> dict[str, Any]:
     runs = {count: read_seeds(f"small_steps_{count}") for count in EQUAL_STEPS}
     if not all(runs.values()):
         return {}
-    points = [(np.log2(n), run["test"]["dice_per_image"]) for n, found in runs.items() for run in found]
+    points = [(count, run["test"]["dice_per_image"]) for count, found in runs.items() for run in found]
+    videos, dice = np.array(points).T
     most = max(runs)
     return {
         "epochs": EQUAL_STEPS,
         "most": most,
-        "slope": np.polyfit(*zip(*points, strict=True), 1)[0],
+        "slope": np.polyfit(np.log2(videos), dice, 1)[0],
         "machine": runs[most][0]["machine"],
         "minutes": median(run["minutes"] for run in runs[most]),
     }
