@@ -167,7 +167,8 @@ def noted(
     values = {key: number(value, f"the value of {key!r}", *between) for key, value in answer.items()}
     if keys_between is None:
         return values
-    return {key: values[key] for key in sorted(values, key=lambda key: number(key, "a key", *keys_between))}
+    numbered = {number(key, "a key", *keys_between): value for key, value in values.items()}
+    return dict(sorted(numbered.items()))
 
 
 def number(value: Any, name: str, low: float = -math.inf, high: float = math.inf) -> float:
@@ -196,8 +197,9 @@ def show(value: Any, digits: int = 5) -> str:
     if isinstance(value, float):
         return f"{value:.{digits}g}"
     text = repr(value)
-    if isinstance(value, list | tuple) and len(value) > 1:
-        text = f"{text[0]}{', '.join(show(one, digits) for one in value)}{text[-1]}"
+    if isinstance(value, list | tuple) and value:
+        comma = "," if isinstance(value, tuple) and len(value) == 1 else ""
+        text = f"{text[0]}{', '.join(show(one, digits) for one in value)}{comma}{text[-1]}"
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 

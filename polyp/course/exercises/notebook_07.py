@@ -2,67 +2,55 @@
 
 import math
 from collections.abc import Callable
+from operator import index
 
 import numpy as np
-import torch
 
-from polyp.course.exercises import Verdict, checker, correct, not_yet
-from polyp.model.metrics import count_pixels, dice_score
+from polyp.course.exercises import NotYet, Verdict, checker, compare, correct, noted, read
+
+Frame = tuple[np.ndarray, np.ndarray]
 
 
 @checker
 def check_logit_of(logit_of: Callable[[float], float]) -> Verdict:
-    """Exercise 1: the logit of a probability, log(p / (1 - p)).
-
-    Args:
-        logit_of: takes a probability between 0 and 1 and returns a number.
-    """
-    for probability in (0.5, 0.9, 0.1, 0.0759, 0.999):
-        found = logit_of(probability)
-        if found is None:
-            return not_yet("logit_of returns nothing; solve p = 1 / (1 + exp(-x)) for x, and return x")
-        expected = math.log(probability) - math.log1p(-probability)
-        if not math.isclose(float(found), expected, abs_tol=1e-6):
-            return not_yet(f"logit_of({probability}) gave {float(found):.4f}; expected {expected:.4f}")
+    """Exercise 1: `logit_of(probability)` is the logit, log(p / (1 - p))."""
+    compare(
+        logit_of,
+        [(p,) for p in (0.5, 0.9, 0.1, 0.0759, 0.999)],
+        lambda probability: math.log(probability) - math.log1p(-probability),
+        nothing="logit_of returns nothing; solve p = 1 / (1 + exp(-x)) for x, and return x",
+        close=1e-6,
+    )
     return correct("a threshold of 0.5 on probabilities is 0 on logits, and -2.5 on logits is a mere 0.076")
 
 
 @checker
 def check_ceilings(ceilings: dict[tuple[int, int], float] | None) -> Verdict:
-    """Exercise 2: the best Dice that each of some sizes leaves possible.
-
-    Args:
-        ceilings: at least three sizes (height, width), each with its mean Dice; any order.
-    """
-    if ceilings is None:
-        return not_yet("ceilings is None; make it a dictionary {(height, width): Dice} of at least 3 sizes")
-    if len(ceilings) < 3:
-        return not_yet(f"{len(ceilings)} sizes observed; expected at least 3, small and large ones")
-    for size, dice in ceilings.items():
-        if not (isinstance(size, tuple) and len(size) == 2):
-            return not_yet(f"the key {size!r} is no size; expected (height, width), such as (32, 40)")
-        if not 0 < float(dice) <= 1:
-            return not_yet(f"{size} has {dice}; expected a Dice between 0 and 1")
-    smallest, *_, largest = sorted(ceilings, key=math.prod)
-    low, high = float(ceilings[smallest]), float(ceilings[largest])
-    if math.prod(largest) < 4 * math.prod(smallest):
-        return not_yet(f"{smallest} and {largest} are nearly alike; take sizes at least 4 x apart in pixels")
+    """Exercise 2: the best Dice that at least three sizes (height, width) leave possible, in any order."""
+    nothing = "ceilings is None; make it a dictionary {(height, width): Dice} of at least 3 sizes"
+    found = noted(ceilings, nothing=nothing, least=3)
+    pixels = {size: read(_pixels, size, "a size (height, width), such as (32, 40)") for size in found}
+    smallest, *_, largest = sorted(pixels, key=pixels.get)
+    low, high = found[smallest], found[largest]
+    if pixels[largest] < 4 * pixels[smallest]:
+        raise NotYet(f"{smallest} and {largest} are nearly alike; take sizes at least 4 x apart in pixels")
     if low >= high:
-        return not_yet(
+        raise NotYet(
             f"{smallest} gave {low:.3f} and {largest} gave {high:.3f}; a larger picture should leave more "
             "room. Is the size (height, width)?"
         )
     return correct(f"from {smallest} to {largest} the ceiling rises from {low:.3f} to {high:.3f}")
 
 
-def _frame(
-    *polyp: float, background: tuple[float, ...] = (), size: int = 24
-) -> tuple[np.ndarray, np.ndarray]:
+def _pixels(size: tuple[int, int]) -> int:
+    height, width = map(index, size)
+    return height * width
+
+
+def _frame(*polyp: float, background: tuple[float, ...] = (), size: int = 24) -> Frame:
     """Probabilities (1, size) of polyp pixels, then of background pixels, the rest 0; and their mask."""
-    probs = np.zeros((1, size))
-    probs[0, : len(polyp)] = polyp
-    probs[0, len(polyp) : len(polyp) + len(background)] = background
-    mask = np.zeros((1, size), np.uint8)
+    probs, mask = np.zeros((1, size)), np.zeros((1, size), np.uint8)
+    probs[0, : len(polyp) + len(background)] = polyp + background
     mask[0, : len(polyp)] = 1
     return probs, mask
 
@@ -71,10 +59,7 @@ def _frame(
 THRESHOLD_CASES = {
     "one frame": ([_frame(0.8, 0.8, 0.4, background=(0.3, 0.3, 0.3))], [0.2, 0.35, 0.6]),
     "one large and one small polyp, where pooling all pixels would choose otherwise": (
-        [
-            _frame(*[0.9] * 40, *[0.4] * 20, size=80),
-            _frame(0.9, 0.9, background=(0.4,) * 10),
-        ],
+        [_frame(*[0.9] * 40, *[0.4] * 20, size=80), _frame(0.9, 0.9, background=(0.4,) * 10)],
         [0.2, 0.6],
     ),
     "a probability just at the threshold, which is not above it": (
@@ -94,31 +79,29 @@ THRESHOLD_CASES = {
 
 
 def _mean_dice(probs: list[np.ndarray], masks: list[np.ndarray], threshold: float) -> float:
-    scores = [
-        dice_score(count_pixels(torch.from_numpy(p > threshold)[None], torch.from_numpy(m > 0)[None]))
-        for p, m in zip(probs, masks, strict=True)
-    ]
-    return torch.cat(scores).nanmean().item()
+    """The oracle: over the frames where Dice is defined, from sets of pixels."""
+    found = [set(np.flatnonzero(p > threshold)) for p in probs]
+    true = [set(np.flatnonzero(mask)) for mask in masks]
+    return np.mean([2 * len(a & b) / (len(a) + len(b)) for a, b in zip(found, true, strict=True) if a | b])
 
 
 @checker
 def check_choose_threshold(choose_threshold: Callable[[list, list, list], float]) -> Verdict:
-    """Exercise 3: the threshold with the highest mean per-image Dice.
+    """Exercise 3: `choose_threshold(probs, masks, thresholds)` is the one with the highest mean Dice.
 
-    Args:
-        choose_threshold: takes probabilities and masks (lists of (H, W) arrays, sizes may differ) and
-            thresholds in ascending order, and returns one of the thresholds.
+    Probabilities and masks are lists of (H, W) arrays of any sizes, and the thresholds ascend.
     """
+    cases = {}
     for case, (frames, thresholds) in THRESHOLD_CASES.items():
-        probs, masks = ([part.copy() for part in parts] for parts in zip(*frames, strict=True))
-        found = choose_threshold(probs, masks, list(thresholds))
-        if found is None:
-            return not_yet("choose_threshold returns nothing; return the best of the thresholds")
-        means = [_mean_dice(probs, masks, threshold) for threshold in thresholds]
-        expected = thresholds[int(np.nanargmax(means))]
-        if found != expected:
-            listed = ", ".join(f"{t}: {mean:.3f}" for t, mean in zip(thresholds, means, strict=True))
-            return not_yet(f"{case}: chose {found}; expected {expected} (mean Dice is {listed})")
+        probs, masks = map(list, zip(*frames, strict=True))
+        means = ", ".join(f"{t}: {_mean_dice(probs, masks, t):.3f}" for t in thresholds)
+        cases[f"{case} (mean Dice is {means})"] = probs, masks, thresholds
+    compare(
+        choose_threshold,
+        cases,
+        lambda probs, masks, thresholds: max(thresholds, key=lambda t: _mean_dice(probs, masks, t)),
+        nothing="choose_threshold returns nothing; return the best of the thresholds",
+    )
     return correct(
         "the mean of the frames' Dice decides, undefined frames are left out, and of equals the lower"
     )
@@ -126,43 +109,36 @@ def check_choose_threshold(choose_threshold: Callable[[list, list, list], float]
 
 @checker
 def check_predict_turned(predict_turned: Callable[[Callable, np.ndarray], np.ndarray]) -> Verdict:
-    """Exercise 4: the mean of the predictions of a picture's four quarter turns, each turned back.
+    """Exercise 4: `predict_turned(predict, image)` is the mean of what four quarter turns give, turned back.
 
-    Args:
-        predict_turned: takes a function, image (H, W, 3) -> probabilities (H, W), and an image.
+    `predict` makes of an image (H, W, 3) probabilities (H, W).
     """
-    for height, width in ((4, 6), (5, 5), (7, 3)):
-        image = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        before, calls = image.copy(), []
-        found = predict_turned(lambda picture, calls=calls: _top_heavy(picture, calls), image)
-        if found is None:
-            return not_yet("predict_turned returns nothing; return the mean of the four")
-        found, expected = np.asarray(found, float), _mean_of_turns(before)
-        if len(calls) != 4:
-            return not_yet(f"the model was asked {len(calls)} times; expected 4, once for each quarter turn")
-        if found.shape != expected.shape:
-            return not_yet(
-                f"{height} x {width} picture: came out with {found.shape}; expected {expected.shape}"
-            )
-        if not np.allclose(found, expected, atol=1e-5):
-            return not_yet(
-                f"{height} x {width} picture: up to {np.abs(found - expected).max():.2f} off; is each "
-                "prediction turned back, by as much and the other way?"
-            )
-        if not (image == before).all():
-            return not_yet("the picture was changed; the caller still needs it")
+    asked = []
+
+    def top_heavy(picture: np.ndarray) -> np.ndarray:
+        """A model that trusts red, and more so the farther down: a turned picture gets another answer."""
+        asked.append(picture)
+        rows = (np.arange(picture.shape[0]) + 1) / picture.shape[0]
+        return picture[..., 0] / 255 * rows[:, None] ** 2
+
+    random, sizes = np.random.default_rng(4), ((4, 6), (5, 5), (7, 3))
+    images = {f"{h} x {w} picture": random.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in sizes}
+    compare(
+        predict_turned,
+        {case: (top_heavy, image) for case, image in images.items()},
+        lambda predict, image: _mean_of_turns(image),
+        nothing="predict_turned returns nothing; return the mean of the four",
+        close=1e-5,
+        otherwise="is each prediction turned back, by as much and the other way?",
+    )
+    if len(asked) != 4 * len(images):
+        times = len(asked) / len(images)
+        raise NotYet(f"right, but a model is asked {times:g} times; expected 4, once for each quarter turn")
     return correct("four views of one frame, each turned back before the mean")
 
 
-def _top_heavy(picture: np.ndarray, calls: list) -> np.ndarray:
-    """A model that trusts red, and more so the farther down: a turned picture gets another answer."""
-    calls.append(picture.shape)
-    rows = (np.arange(picture.shape[0]) + 1) / picture.shape[0]
-    return picture[..., 0] / 255 * rows[:, None] ** 2
-
-
 def _mean_of_turns(image: np.ndarray) -> np.ndarray:
-    """What `_top_heavy` gives on average, by counting how far down each pixel is in each of the turns."""
+    """What `top_heavy` gives on average, by counting how far down each pixel is in each of the turns."""
     height, width = image.shape[:2]
     row, column = np.mgrid[:height, :width]
     depths = ((row + 1) / height, (height - row) / height, (column + 1) / width, (width - column) / width)

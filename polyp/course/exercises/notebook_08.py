@@ -4,57 +4,33 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from itertools import chain, product
+from operator import index
 
 import numpy as np
 
-from polyp.course.exercises import Verdict, checker, correct, not_yet
+from polyp.course.exercises import NotYet, Verdict, ask, checker, compare, correct, noted, read
 
 
 @checker
 def check_count_leaked(count_leaked: Callable) -> Verdict:
-    """Exercise 1: how many test frames have a frame of their own video among the training frames.
-
-    Args:
-        count_leaked: takes two lists of frames, test and training, and a dictionary frame -> video.
-    """
+    """Exercise 1: `count_leaked(test, train, video_of)` is how many test frames have their video in train."""
     video_of = {"1": 7, "2": 7, "3": 8, "4": 8, "5": 9, "6": 7}
-    cases = [
-        (["1"], ["2"], 1),
-        (["1", "6"], ["2"], 2),
-        (["1"], ["3", "5"], 0),
-        (["1", "3", "5"], ["2", "4", "6"], 2),
-        ([], ["2"], 0),
-        (["5"], [], 0),
-    ]
-    for test, train, expected in cases:
-        found = count_leaked(list(test), list(train), dict(video_of))
-        if found is None:
-            return not_yet("count_leaked returns nothing; return a whole number")
-        if found != expected:
-            return not_yet(
-                f"test {test}, train {train}, videos {video_of}: got {found}; expected {expected} (count "
-                "test frames, not videos)"
-            )
+    cases = ["1", "2"], ["1", "26"], ["16", "2"], ["1", "35"], ["135", "246"], ["", "2"], ["5", ""]
+    compare(
+        count_leaked,
+        [(list(test), list(train), video_of) for test, train in cases],
+        lambda test, train, video: sum(any(video[a] == video[b] for b in train) for a in test),
+        nothing="count_leaked returns nothing; return a whole number",
+        otherwise="count test frames, not videos or training frames",
+    )
     return correct("a test frame leaks as soon as one frame of its video trains")
-
-
-def _possible_means(values: np.ndarray, groups: np.ndarray) -> Counter:
-    """The mean of every possible draw of whole groups, rounded -> its probability."""
-    members = [values[groups == group].tolist() for group in sorted(set(groups.tolist()))]
-    chances: Counter = Counter()
-    for picked in product(members, repeat=len(members)):
-        frames = list(chain(*picked))
-        chances[round(math.fsum(frames) / len(frames), 9)] += 1 / len(members) ** len(members)
-    return chances
 
 
 @checker
 def check_cluster_bootstrap(cluster_bootstrap: Callable) -> Verdict:
-    """Exercise 2: means of test sets that are drawn video by video, with replacement.
+    """Exercise 2: `cluster_bootstrap(scores, videos, draws, rng)` gives the mean score of each test set.
 
-    Args:
-        cluster_bootstrap: takes scores (n,), videos (n,), a number of draws and a numpy Generator, and
-            gives the mean frame score of each drawn test set (draws,).
+    Scores and videos are arrays (frames,); whole videos are drawn by a numpy Generator, with replacement.
     """
     cases = {
         "videos of one length": ([0.1, 0.3, 0.9, 0.8, 0.5, 0.6], [1, 1, 2, 2, 3, 3]),
@@ -65,28 +41,24 @@ def check_cluster_bootstrap(cluster_bootstrap: Callable) -> Verdict:
         "one video only": ([0.25, 0.75], [4, 4]),
     }
     draws = 4000
+    nothing = "cluster_bootstrap returns nothing; return an array with a mean for each draw"
     for case, (values, groups) in cases.items():
-        values, groups = np.array(values), np.array(groups)
-        found = cluster_bootstrap(values.copy(), groups.copy(), draws, np.random.default_rng(0))
-        if found is None:
-            return not_yet("cluster_bootstrap returns nothing; return an array with a mean for each draw")
-        found = np.asarray(found, float)
+        scores, videos, rng = np.array(values), np.array(groups), np.random.default_rng(0)
+        answer = ask(cluster_bootstrap, scores, videos, draws, rng, case=case, nothing=nothing)
+        found = read(lambda means: np.array(means, float), answer, f"an array ({draws},)")
         if found.shape != (draws,):
-            return not_yet(f"{case}: the answer has the shape {found.shape}; expected ({draws},)")
-        chances = _possible_means(values, groups)
-        possible = np.array(sorted(chances))
-        nearest = possible[np.abs(found[:, None] - possible).argmin(axis=1)]
-        wrong = np.abs(found - nearest) > 1e-6
-        if wrong.any():
-            return not_yet(
-                f"{case}: scores {values.tolist()}, videos {groups.tolist()} gave a mean of "
-                f"{found[wrong][0]:.4f}, which no draw of whole videos has. Does each drawn video bring all "
-                "its frames, and is the mean one over frames?"
+            raise NotYet(f"{case}: the answer has the shape {found.shape}; expected ({draws},)")
+        counted, chances = Counter(found.round(6).tolist()), _possible_means(scores, videos)
+        if strange := counted.keys() - chances.keys():
+            raise NotYet(
+                f"{case}: scores {values}, videos {groups} gave a mean of {min(strange):.4f}, which no draw "
+                "of whole videos has. Does each drawn video bring all its frames, and is the mean one over "
+                "frames?"
             )
         for mean, chance in chances.items():
-            share = float((np.abs(found - mean) < 1e-6).mean())
+            share = counted[mean] / draws
             if abs(share - chance) > 6 * math.sqrt(chance * (1 - chance) / draws) + 1e-9:
-                return not_yet(
+                raise NotYet(
                     f"{case}: the mean {mean:.4f} came up in {share:.1%} of the draws; expected "
                     f"{chance:.1%}. Is every video equally likely in each of as many draws as there are "
                     "videos, with replacement?"
@@ -94,12 +66,21 @@ def check_cluster_bootstrap(cluster_bootstrap: Callable) -> Verdict:
     return correct("compared with every possible draw: whole videos, with replacement, all frames counted")
 
 
+def _possible_means(values: np.ndarray, groups: np.ndarray) -> Counter:
+    """The mean of every possible draw of whole groups, rounded -> its probability."""
+    members = [values[groups == group].tolist() for group in np.unique(groups)]
+    chances: Counter = Counter()
+    for picked in product(members, repeat=len(members)):
+        frames = list(chain(*picked))
+        chances[round(math.fsum(frames) / len(frames), 6)] += 1 / len(members) ** len(members)
+    return chances
+
+
 @checker
 def check_calibration_error(calibration_error: Callable) -> Verdict:
-    """Exercise 3: the gap between stated and observed, averaged over pixels.
+    """Exercise 3: `calibration_error(bins)` is the gap between stated and observed, averaged over pixels.
 
-    Args:
-        calibration_error: takes an array (bins, 3) of pixels, polyp pixels and summed probability.
+    The bins (n, 3) are of pixels, polyp pixels and summed probability.
     """
     cases = {
         "perfect": [[100, 10, 10.0], [50, 45, 45.0]],
@@ -107,44 +88,33 @@ def check_calibration_error(calibration_error: Callable) -> Verdict:
         "one bin holds nearly all pixels": [[9900, 0, 99.0], [100, 50, 95.0]],
         "an empty bin": [[40, 0, 2.0], [0, 0, 0.0], [10, 10, 8.0]],
     }
-    for case, rows in cases.items():
-        found = calibration_error(np.array(rows, float))
-        if found is None:
-            return not_yet("calibration_error returns nothing; return one number")
-        expected = math.fsum(abs(polyp - stated) for _, polyp, stated in rows) / sum(row[0] for row in rows)
-        if not math.isclose(float(found), expected, abs_tol=1e-9):
-            return not_yet(f"{case}: {rows} gave {float(found):.5f}; expected {expected:.5f}")
+    compare(
+        calibration_error,
+        {f"{case}, {rows}": (np.array(rows, float),) for case, rows in cases.items()},
+        lambda bins: math.fsum(abs(polyp - stated) for _, polyp, stated in bins) / bins[:, 0].sum(),
+        nothing="calibration_error returns nothing; return one number",
+        close=1e-6,
+    )
     return correct("each bin counts by its pixels, so the empty one counts nothing")
 
 
 @checker
 def check_widths(widths: dict[int, float] | None) -> Verdict:
-    """Exercise 4: the width of the interval, observed for test sets of fewer videos.
-
-    Args:
-        widths: a number of videos -> the width of the 95 % interval; at least three.
-    """
-    if widths is None:
-        return not_yet("widths is None; make it a dictionary {videos: width} of at least 3 numbers of videos")
-    if len(widths) < 3:
-        return not_yet(f"{len(widths)} numbers of videos observed; expected at least 3")
-    for videos, width in widths.items():
-        if videos != int(videos) or videos < 2:
-            return not_yet(f"{videos!r} is no number of videos; expected whole numbers from 2")
-        if not 0 <= float(width) < 1:
-            return not_yet(f"{videos} videos have the width {width}; expected upper minus lower end, 0 to 1")
-    fewest, *_, most = sorted(widths)
+    """Exercise 4: the width of the 95 % interval for at least three numbers of videos."""
+    nothing = "widths is None; make it a dictionary {videos: width} of at least 3 numbers of videos"
+    found = noted(widths, nothing=nothing, keys_between=(2, 1e6), least=3)
+    counts = [read(index, videos, "a whole number of videos") for videos in found]
+    (fewest, *_, most), (wide, *_, narrow) = counts, found.values()
     if most < 2 * fewest:
-        return not_yet(
+        raise NotYet(
             f"from {fewest} to {most} videos is little; take a most that is at least twice the least"
         )
-    if float(widths[fewest]) <= float(widths[most]):
-        return not_yet(
-            f"{fewest} videos gave {widths[fewest]:.3f} and {most} gave {widths[most]:.3f}; fewer videos "
+    if wide <= narrow:
+        raise NotYet(
+            f"{fewest} videos gave {wide:.3f} and {most} gave {narrow:.3f}; fewer videos "
             "should leave more doubt. One small draw can be lucky: take the mean of several"
         )
-    rule = widths[fewest] * math.sqrt(fewest / most)
     return correct(
-        f"from {fewest} to {most} videos the interval shrinks from {widths[fewest]:.2f} to "
-        f"{widths[most]:.2f}; the square-root rule would say to {rule:.2f}"
+        f"from {fewest} to {most} videos the interval shrinks from {wide:.2f} to {narrow:.2f}; the "
+        f"square-root rule would say to {wide * math.sqrt(fewest / most):.2f}"
     )

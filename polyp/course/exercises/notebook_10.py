@@ -4,8 +4,8 @@ To read a `program_...` before its case is solved spoils the game.
 """
 
 import copy
-import math
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import cv2
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polyp.course.exercises import Verdict, checker, correct, not_yet
+from polyp.course.exercises import NotYet, Verdict, ask, checker, compare, correct, noted, read
 from polyp.model.metrics import count_pixels, iou_score
 from polyp.model.network import SegmentationNetwork
 
@@ -73,22 +73,21 @@ def program_7(model: SegmentationNetwork) -> SegmentationNetwork:
     return copy.deepcopy(model).train()
 
 
-def _suspicion(case: int, letter: str | None, clue: str) -> Verdict | None:
-    """What is wrong with the accusation, or None if it is right."""
+def _accuse(case: int, letter: str | None, clue: str) -> None:
+    """NotYet unless the letter is that of the culprit; the clue is for whoever accuses another."""
     if letter is None:
-        return not_yet("nobody is accused; name a suspect by its letter, such as 'H'")
+        raise NotYet("nobody is accused; name a suspect by its letter, such as 'H'")
     letter = str(letter).strip().upper()
     if letter not in SUSPECTS:
-        return not_yet(f"{letter!r} is not in the line-up; expected one letter, A to J")
+        raise NotYet(f"{letter!r} is not in the line-up; expected one letter, A to J")
     if letter != CULPRITS[case]:
         name, trace = SUSPECTS[letter]
-        return not_yet(f"{letter} ({name}) has an alibi. Its trace: {trace}. Here: {clue}")
-    return None
+        raise NotYet(f"{letter} ({name}) has an alibi. Its trace: {trace}. Here: {clue}")
 
 
-def _close(case: int, message: str) -> Verdict:
+def _close(case: int, moral: str) -> Verdict:
     _solved.add(case)
-    return correct(f"case {case} is closed: {SUSPECTS[CULPRITS[case]][0]}. {message}")
+    return correct(f"case {case} is closed: {SUSPECTS[CULPRITS[case]][0]}. {moral}")
 
 
 def scoreboard() -> str:
@@ -101,182 +100,142 @@ def scoreboard() -> str:
 
 @checker
 def check_case_1(suspect: str | None, undo: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Verdict:
-    """Case 1: the culprit, and a function that takes one of its steps back.
-
-    Args:
-        suspect: a letter of the line-up.
-        undo: takes what `program_1` gave, mean and std, and returns what should have reached the network.
-    """
-    wrong = _suspicion(1, suspect, "all 256 steps of red share a range of less than a tenth")
-    if wrong:
-        return wrong
-    for mean, std in (((127.0, 127.0, 127.0), (128.0, 128.0, 128.0)), ((10.0, 20.0, 30.0), (2.0, 5.0, 4.0))):
-        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (mean, std))
-        images = torch.randint(0, 256, (2, 3, 4, 5), generator=torch.Generator().manual_seed(0))
-        expected = (images.double() - mean) / std
-        twice = (expected - mean) / std
-        found = undo(twice.clone(), mean.double(), std.double())
-        if found is None:
-            return not_yet("the culprit is right; now the fix: undo returns nothing")
-        if tuple(found.shape) != tuple(twice.shape):
-            return not_yet(f"undo gave shape {tuple(found.shape)}; expected {tuple(twice.shape)}")
-        if not torch.allclose(found.double(), expected, atol=1e-6):
-            if torch.allclose(found.double(), images.double(), atol=1e-4):
-                return not_yet("undo went two steps back, to 0-255; the network needs one normalisation")
-            one = (0, 0, 0, 0)
-            return not_yet(f"undo gave {found[one]:.4f} for {twice[one]:.4f}; expected {expected[one]:.4f}")
+    """`undo(x, mean, std)` turns what `program_1` gave into what should have reached the network."""
+    _accuse(1, suspect, "all 256 steps of red share a range of less than a tenth")
+    images = torch.randint(0, 256, (2, 3, 4, 5), generator=torch.Generator().manual_seed(0)).double()
+    cases = {}
+    for numbers in ((127.0, 127.0, 127.0), (128.0, 128.0, 128.0)), ((10.0, 20.0, 30.0), (2.0, 5.0, 4.0)):
+        mean, std = (torch.tensor(n, dtype=torch.float64).view(1, 3, 1, 1) for n in numbers)
+        cases["mean {}, std {}".format(*numbers)] = ((images - mean) / std - mean) / std, mean, std
+    compare(
+        undo,
+        cases,
+        lambda x, mean, std: (images - mean) / std,
+        nothing="the culprit is right; now the fix: undo returns nothing",
+        close=1e-6,
+        hints={"two steps back, to 0-255; the network needs one normalisation": lambda *args: images},
+    )
     return _close(1, "Better than to undo it: normalise in one place only, inside the model")
 
 
 @checker
 def check_case_2(suspect: str | None, load: Callable[[np.ndarray], Tensor]) -> Verdict:
-    """Case 2: the culprit, and a loader that hands out what the network was trained on.
-
-    Args:
-        suspect: a letter of the line-up.
-        load: takes uint8 BGR (H, W, 3), as `cv2.imread` gives it; returns a uint8 RGB tensor (3, H, W).
-    """
-    wrong = _suspicion(2, suspect, "on grey frames the two programs agree to the last bit")
-    if wrong:
-        return wrong
-    for height, width in ((3, 5), (4, 2)):
-        bgr = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        before = bgr.copy()
-        found = load(bgr)
-        if found is None:
-            return not_yet("the culprit is right; now the fix: load returns nothing")
-        expected = torch.from_numpy(cv2.cvtColor(before, cv2.COLOR_BGR2RGB).transpose(2, 0, 1).copy())
-        if not isinstance(found, Tensor) or found.dtype != torch.uint8:
-            kind = found.dtype if isinstance(found, Tensor) else type(found).__name__
-            return not_yet(f"load gave {kind}; expected a tensor of uint8 (torch.from_numpy)")
-        if found.shape != expected.shape:
-            return not_yet(
-                f"{height} x {width} picture: got {tuple(found.shape)}; expected {tuple(expected.shape)}"
-            )
-        if not found.equal(expected):
-            pixel, right = found[:, 0, 0].tolist(), expected[:, 0, 0].tolist()
-            return not_yet(f"the first pixel, BGR {before[0, 0].tolist()}, became {pixel}; expected {right}")
-        if not (bgr == before).all():
-            return not_yet("load changed the caller's picture; work on a copy")
+    """`load(bgr)` makes of uint8 BGR (H, W, 3), as `cv2.imread` gives it, a uint8 RGB tensor (3, H, W)."""
+    _accuse(2, suspect, "on grey frames the two programs agree to the last bit")
+    rng, sizes = np.random.default_rng(2), ((3, 5), (4, 2))
+    compare(
+        load,
+        {f"{h} x {w} picture": rng.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in sizes},
+        lambda bgr: torch.from_numpy(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)).permute(2, 0, 1),
+        nothing="the culprit is right; now the fix: load returns nothing",
+        hints={
+            "blue still comes first": lambda bgr: torch.from_numpy(bgr).permute(2, 0, 1),
+            "in a tensor the channels come first": lambda bgr: torch.from_numpy(bgr[..., ::-1].copy()),
+        },
+    )
     return _close(2, "cv2.imread gives blue first; nearly everything else gives red first")
 
 
 @checker
 def check_case_3(suspect: str | None, honest_iou: Callable[[Tensor, Tensor], float]) -> Verdict:
-    """Case 3: the culprit, and a score that does not know of batches.
-
-    Args:
-        suspect: a letter of the line-up.
-        honest_iou: takes boolean predictions and masks (N, 1, H, W); returns the mean per-image IoU.
-    """
-    wrong = _suspicion(3, suspect, "the masks are the same in every row; only their grouping differs")
-    if wrong:
-        return wrong
-    generator = torch.Generator().manual_seed(3)
-    preds, masks = (torch.rand(5, 1, 6, 7, generator=generator) > 0.6 for _ in range(2))
+    """`honest_iou(preds, masks)` is the mean per-image IoU of boolean tensors (N, 1, H, W)."""
+    _accuse(3, suspect, "the masks are the same in every row; only their grouping differs")
+    preds, masks = torch.rand(2, 5, 1, 6, 7, generator=torch.Generator().manual_seed(3)) > 0.6
     preds[1, :, 3:], masks[1, :, 1:] = False, False  # a small polyp
-    cases = {"five frames": (preds, masks), "one frame": (preds[:1], masks[:1])}
-    empty = preds.clone(), masks.clone()
-    for tensor in empty:
-        tensor[2] = False
-    cases["one frame empty in both, whose IoU is undefined and left out"] = empty
-    for name, (p, m) in cases.items():
-        found = honest_iou(p.clone(), m.clone())
-        if found is None:
-            return not_yet("the culprit is right; now the fix: honest_iou returns nothing")
-        p, m = p.numpy(), m.numpy()
-        ious = [(a & b).sum() / (a | b).sum() for a, b in zip(p, m, strict=True) if (a | b).any()]
-        if not math.isclose(float(found), float(np.mean(ious)), abs_tol=1e-5):
-            pooled = (p & m).sum() / (p | m).sum()
-            hint = " (that is all pixels pooled)" if math.isclose(float(found), pooled, abs_tol=1e-5) else ""
-            return not_yet(f"{name}: gave {float(found):.4f}{hint}; expected {np.mean(ious):.4f}")
+    some = torch.ones(5, 1, 1, 1, dtype=torch.bool)
+    some[2] = False
+    cases = {
+        "five frames": (preds, masks),
+        "one frame": (preds[:1], masks[:1]),
+        "one frame empty in both, whose IoU is undefined and left out": (preds & some, masks & some),
+    }
+    compare(
+        honest_iou,
+        cases,
+        lambda *tensors: np.nanmean([_iou(*pair) for pair in zip(*tensors, strict=True)]),
+        nothing="the culprit is right; now the fix: honest_iou returns nothing",
+        close=1e-5,
+        hints={"that is all pixels pooled": _iou},
+    )
     return _close(3, "Counts for each image first; reduce once, at the end, and say how")
+
+
+def _iou(pred: Tensor, mask: Tensor) -> float:
+    return ((pred & mask).sum() / (pred | mask).sum()).item()  # NaN where both are empty
 
 
 @checker
 def check_case_4(suspect: str | None) -> Verdict:
-    """Case 4: the culprit, a letter of the line-up."""
-    clue = "the curve of the same probabilities is healthy, and the mark stands at its far left"
-    return _suspicion(4, suspect, clue) or _close(4, "A logit of -2.5 is a probability of 0.076")
+    """Only the culprit is asked for."""
+    _accuse(4, suspect, "the curve of the same probabilities is healthy, and the mark stands at its far left")
+    return _close(4, "A logit of -2.5 is a probability of 0.076")
 
 
 @checker
 def check_case_5(suspect: str | None) -> Verdict:
-    """Case 5: the culprit, a letter of the line-up."""
-    clue = "look at the smallest and the largest number that the map can hold"
-    message = "0.5 can never be a threshold there, since no probability lies below it"
-    return _suspicion(5, suspect, clue) or _close(5, message)
+    """Only the culprit is asked for."""
+    _accuse(5, suspect, "look at the smallest and the largest number that the map can hold")
+    return _close(5, "0.5 can never be a threshold there, since no probability lies below it")
 
 
 @checker
 def check_case_6(suspect: str | None, split_by_video: Callable[[dict, float, int], list]) -> Verdict:
-    """Case 6: the culprit, and an honest split.
+    """`split_by_video(video, share, seed)` is the list of test frames: whole videos, at least a share.
 
-    Args:
-        suspect: a letter of the line-up.
-        split_by_video: takes {frame: video}, the least share of frames to test on, and a seed; returns the
-            test frames: whole videos.
+    `video` is a dictionary from each frame to its video.
     """
-    wrong = _suspicion(6, suspect, "count the videos on both sides, and run the drawing twice")
-    if wrong:
-        return wrong
+    _accuse(6, suspect, "count the videos on both sides, and run the drawing twice")
     sizes = [4, 9, 6, 5, 7, 3, 8, 6, 5, 7]
     video = {f"v{number}f{k}": number for number, size in enumerate(sizes) for k in range(size)}
-    drawn = []
     for share in (0.1, 0.3):
-        for seed in range(8):
-            np.random.seed(seed % 2)  # noqa: NPY002 - a split must not depend on it
-            random.seed(seed % 2)
-            found = split_by_video(dict(video), share, seed)
-            if found is None:
-                return not_yet("the culprit is right; now the fix: split_by_video returns nothing")
-            found = list(found)
-            if not set(found) <= video.keys() or len(set(found)) < len(found):
-                return not_yet("the answer holds something that is no frame, or a frame twice")
-            both = {video[f] for f in found} & {video[f] for f in video.keys() - set(found)}
-            if both:
-                return not_yet(f"seed {seed}: video {min(both)} stands on both sides")
-            if not share * len(video) <= len(found) < share * len(video) + max(sizes):
-                return not_yet(
-                    f"seed {seed}: {len(found)} of {len(video)} frames; expected at least {share:.0%}, "
+        draws = [_draw(split_by_video, video, share, seed) for seed in range(8)]
+        if draws != [_draw(split_by_video, video, share, seed, state=99) for seed in range(8)]:
+            raise NotYet("a seed gave two different splits; all chance must follow from the seed")
+        if len(set(draws)) == 1:
+            raise NotYet("eight seeds gave one and the same split; shuffle the videos by the seed")
+        for seed, test in enumerate(draws):
+            if both := {video[frame] for frame in test} & {video[frame] for frame in video.keys() - test}:
+                raise NotYet(f"seed {seed}: video {min(both)} is on both sides")
+            if not share * len(video) <= len(test) < share * len(video) + max(sizes):
+                raise NotYet(
+                    f"seed {seed}: {len(test)} of {len(video)} frames; expected at least {share:.0%}, "
                     "and no video more than that takes"
                 )
-            np.random.seed(99)  # noqa: NPY002
-            random.seed(99)
-            if set(split_by_video(dict(video), share, seed)) != set(found):
-                return not_yet(f"seed {seed} gave two different splits; all chance must follow from the seed")
-            drawn.append(frozenset(found))
-    if len(set(drawn[:8])) == 1:
-        return not_yet("eight seeds gave one and the same split; shuffle the videos by the seed")
     return _close(6, "Whole videos, drawn by a seed; or better, written down in a file")
+
+
+def _draw(
+    split_by_video: Callable, video: dict[str, int], share: float, seed: int, state=0
+) -> frozenset[str]:
+    """The learner's test frames, while the global generators, which must not matter, are in some state."""
+    np.random.seed(state)  # noqa: NPY002
+    random.seed(state)
+    nothing = "the culprit is right; now the fix: split_by_video returns nothing"
+    answer = ask(split_by_video, video, share, seed, case=f"share {share}, seed {seed}", nothing=nothing)
+    frames = read(Counter, answer, "a list of frames")
+    if frames - Counter(video.keys()):
+        raise NotYet("the answer holds something that is no frame, or a frame twice")
+    return frozenset(frames)
 
 
 @checker
 def check_case_7(suspect: str | None) -> Verdict:
-    """Case 7: the culprit, a letter of the line-up."""
-    clue = "the frame is the same, the weights are the same, and only the neighbours differ"
-    return _suspicion(7, suspect, clue) or _close(7, "model.eval() before every prediction")
+    """Only the culprit is asked for."""
+    _accuse(7, suspect, "the frame is the same, the weights are the same, and only the neighbours differ")
+    return _close(7, "model.eval() before every prediction")
 
 
 @checker
 def check_own_case(observed: dict[str, float] | None) -> Verdict:
-    """The learner's own mistakes: the Dice that each of them leaves.
-
-    Args:
-        observed: a name -> mean Dice; with "honest", at least four.
-    """
-    if observed is None:
-        return not_yet("observed is None; make it a dictionary {name: Dice} with 'honest' and three mistakes")
-    if "honest" not in observed:
-        return not_yet("the entry 'honest' is missing: what does dice_of give when nothing is changed?")
-    if len(observed) < 4:
-        return not_yet(f"{len(observed)} entries; expected 'honest' and at least three mistakes")
-    values = {name: float(value) for name, value in observed.items()}
-    for name, value in values.items():
-        if not 0 <= value <= 1:
-            return not_yet(f"{name} has {value}; expected a Dice between 0 and 1")
-    costs = {name: values["honest"] - value for name, value in values.items() if name != "honest"}
+    """Exercise 8: the Dice that "honest" and at least three mistakes of the learner's own leave."""
+    nothing = "observed is None; make it a dictionary {name: Dice} with 'honest' and three mistakes"
+    found = noted(observed, nothing=nothing)
+    if "honest" not in found:
+        raise NotYet("the entry 'honest' is missing: what does dice_of give when nothing is changed?")
+    if len(found) < 4:
+        raise NotYet(f"{len(found)} entries; expected 'honest' and at least three mistakes")
+    costs = {name: found["honest"] - dice for name, dice in found.items() if name != "honest"}
     if max(map(abs, costs.values())) < 0.001:
-        return not_yet("none of them changed the Dice; is the changed frame what the network gets?")
+        raise NotYet("none of them changed the Dice; is the changed frame what the network gets?")
     worst = max(costs, key=costs.get)
     return correct(f"of {len(costs)} mistakes, {worst!r} costs most: {costs[worst]:+.3f} Dice")
