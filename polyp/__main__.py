@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 the data or a file cannot be used, 2 the command makes no 
 """
 
 import argparse
+import os
 import re
 import sys
 import typing
@@ -337,6 +338,8 @@ def _scores_line(scores: dict) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the return value is the exit code."""
+    # Before torch is imported: its idle threads should sleep, not burn the cores of a shared machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     args = build_parser().parse_args(arguments)
     try:
         return args.run(args)

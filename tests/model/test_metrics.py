@@ -34,7 +34,8 @@ def test_scores_are_scikit_learns(share, threshold):
     logits, target = random_case(share)
     counts = confusion_counts(logits, target, threshold)
     preds = (logits.sigmoid() > threshold).numpy()
-    for name, oracle in ORACLES.items():
+    for name in metrics.SCORES:  # a new score without an oracle fails here
+        oracle = ORACLES[name]
         expected = [oracle(t.ravel(), p.ravel()) for t, p in zip(target.numpy(), preds, strict=True)]
         np.testing.assert_allclose(metrics.SCORES[name](counts).numpy(), expected, rtol=1e-12)
         pooled = metrics.SCORES[name](counts.pooled()).item()
