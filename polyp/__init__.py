@@ -5,8 +5,12 @@ and masks), `polyp.model` (networks, losses, metrics), `polyp.run` (train, valid
 `polyp.course` (exercises, figures, experiments). `__init__.pyi` lists them; each is loaded when it is first used.
 """
 
-import lazy_loader
+try:
+    import lazy_loader
+except ImportError:  # a broken installation: `python -m polyp.course.environment` says what is missing
+    lazy_loader = None
 
 __version__ = "0.2.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+if lazy_loader:
+    __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

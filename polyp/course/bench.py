@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -27,8 +27,8 @@ from polyp.data.synthetic import write_dataset
 from polyp.disk import write_atomic
 from polyp.model.losses import bce_dice_loss, deep_supervision
 from polyp.model.metrics import count_pixels, iou_score
-from polyp.model.network import build_model
-from polyp.run.hardware import autocast, choose_device
+from polyp.model.network import SegmentationNetwork, build_model
+from polyp.run.hardware import autocast, choose_device, to_device
 
 SIZE, BATCH = (256, 256), 8
 
@@ -45,6 +45,9 @@ class DecodeEachTime(Dataset):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         image, mask = apply(self.pipeline, *read_pair(self.pairs[index]))
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(mask)[None]
+
+
+Step = Callable[[], tuple[torch.Tensor, torch.Tensor]]  # returns the loss and the IoU
 
 
 class Contest(NamedTuple):
@@ -137,28 +140,30 @@ def training(device: torch.device) -> Contest:
     """Two steps, each with its loss and IoU."""
     image, target = _batch(device)
 
-    def step(model, optimizer, image, context) -> tuple[torch.Tensor, torch.Tensor]:
-        with context:
-            outputs = model(image)
-            loss = deep_supervision(bce_dice_loss, outputs, target)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        return loss.detach(), iou_score(count_pixels(outputs[-1].detach() > 0, target > 0)).nanmean()
+    def stepper(model: SegmentationNetwork, context: AbstractContextManager) -> Step:
+        optimizer = torch.optim.AdamW(model.train().parameters())
 
-    def prepare(memory_format):
-        model = build_model(Config()).to(device, memory_format=memory_format).train()
-        return model, torch.optim.AdamW(model.parameters()), image.contiguous(memory_format=memory_format)
+        def step() -> tuple[torch.Tensor, torch.Tensor]:
+            with context:
+                outputs = model(image)
+                loss = deep_supervision(bce_dice_loss, outputs, target)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            return loss.detach(), iou_score(count_pixels(outputs[-1].detach() > 0, target > 0)).nanmean()
 
-    fast, slow = prepare(torch.channels_last), prepare(torch.contiguous_format)
+        return step
+
+    fast = stepper(to_device(build_model(Config())), autocast(device))
+    slow = stepper(build_model(Config()).to(device), nullcontext())
 
     def ours() -> None:
-        kept = [step(*fast, autocast(device)) for _ in range(2)]
+        kept = [fast() for _ in range(2)]
         torch.stack([loss for loss, _ in kept]).tolist()
 
     def plain() -> None:
         for _ in range(2):
-            loss, iou = step(*slow, nullcontext())
+            loss, iou = slow()
             loss.item(), iou.item()
 
     return Contest(ours, plain, 2 * BATCH)
@@ -168,20 +173,19 @@ def inference(device: torch.device) -> Contest:
     """Two batches."""
     image, _ = _batch(device)
 
-    def prepare(memory_format, context):
-        model = build_model(Config()).to(device, memory_format=memory_format).eval()
-        batch = image.contiguous(memory_format=memory_format)
+    def runner(model: SegmentationNetwork, context: AbstractContextManager) -> Callable[[], None]:
+        model.eval()
 
         @torch.inference_mode()
         def run() -> None:
             for _ in range(2):
                 with context:
-                    model(batch)
+                    model(image)
 
         return run
 
-    ours = prepare(torch.channels_last, autocast(device))
-    return Contest(ours, prepare(torch.contiguous_format, nullcontext()), 2 * BATCH)
+    ours = runner(to_device(build_model(Config())), autocast(device))
+    return Contest(ours, runner(build_model(Config()).to(device), nullcontext()), 2 * BATCH)
 
 
 def _batch(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

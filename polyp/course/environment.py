@@ -272,7 +272,7 @@ def _requirements() -> tuple[str, Specifiers, Specifiers]:
 
 
 def _specifiers(lines: Iterable[str]) -> Specifiers:
-    """Names and versions apart. Without `packaging`: where that is missing, other packages are too."""
+    """Names apart from versions; by hand, since a missing `packaging` must not hide what else is missing."""
     found = (re.match(r"([\w.-]+)\s*([^;]*)", line) for line in lines)
     return {match[1]: match[2].strip() for match in found if match}
 
@@ -286,8 +286,9 @@ def _fits(found: str, wanted: str) -> bool:
     """Whether a version will do, a local build (2.13.0+cpu) or a pre-release of it too."""
     try:
         from packaging.specifiers import SpecifierSet
+        from packaging.version import Version
 
-        return SpecifierSet(wanted).contains(found, prereleases=True)
+        return SpecifierSet(wanted).contains(Version(found), prereleases=True)
     except (ImportError, ValueError):  # no `packaging`, which `_versions` says, or a version like no other
         return True
 

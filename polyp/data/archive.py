@@ -13,6 +13,8 @@ from polyp.errors import DataError
 MAX_UNPACKED = 4 * 2**30  # bytes; the largest archive known here unpacks to less than half a gigabyte
 MAX_MEMBERS = 100_000
 
+Member = tuple[Any, str, int, bool]  # the library's own record, name, size, is it a plain file or folder
+
 
 def unpack(archive: str | Path, target: str | Path) -> Path:
     """Unpack a zip or tar archive into the new folder `target`, whole or not at all.
@@ -43,7 +45,7 @@ def _extract(archive: Path, folder: Path) -> None:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as file:
             kinds = (0, stat.S_IFREG, stat.S_IFDIR)  # 0: packed where nobody wrote the kind down
-            members = (
+            members: Iterable[Member] = (
                 (info, info.filename, info.file_size, stat.S_IFMT(info.external_attr >> 16) in kinds)
                 for info in file.infolist()
             )
@@ -56,14 +58,13 @@ def _extract(archive: Path, folder: Path) -> None:
         raise DataError(f"{archive}: not a zip or tar archive; unpack it by hand and repack it as zip")
 
 
-def _safe(archive: Path, members: Iterable[tuple[Any, str, int, bool]]) -> list:
-    """The members to extract, from tuples of member, name, size, and whether it is a plain file or folder.
+def _safe(archive: Path, members: Iterable[Member]) -> list[Any]:
+    """The members to extract; the first bad one is an error.
 
     The sizes are those that the headers declare: neither library writes more of a member than that.
     """
-    chosen: list[Any] = []
+    chosen, size = [], 0
     names: set[tuple[str, ...]] = set()
-    size = 0
     for member, name, declared, plain in members:
         parts = PurePosixPath(name).parts
         if name.startswith("/") or ".." in parts or any(character in name for character in "\\:\0"):

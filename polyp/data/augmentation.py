@@ -7,6 +7,7 @@ A new augmentation is a function that lists its transforms, and its row in `AUGM
 
 import os
 from collections.abc import Callable
+from typing import overload
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network for news otherwise
 
@@ -67,6 +68,18 @@ def training_pipeline(augment: str) -> A.Compose:
         UsageError: an unknown name.
     """
     return A.Compose(look_up(AUGMENTATIONS, "augmentation", augment)())
+
+
+@overload
+def apply(
+    pipeline: A.Compose, image: np.ndarray, mask: np.ndarray, seed: int | None = None
+) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+@overload
+def apply(
+    pipeline: A.Compose, image: np.ndarray, mask: None = None, seed: int | None = None
+) -> tuple[np.ndarray, None]: ...
 
 
 def apply(

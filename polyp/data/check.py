@@ -168,7 +168,7 @@ def _survey_pairs(facts: Survey, pairs: dict[str, tuple[Path, Path]]) -> None:
         image, mask = _survey_image(facts, image_path), _survey_mask(facts, stem, mask_path)
         if image is None:
             continue
-        same_pixels[image.shape, hashlib.sha256(image).digest()].append(stem)
+        same_pixels[image.shape, hashlib.sha256(image.data).digest()].append(stem)
         thumbnails.append(_thumbnail(image))
         if mask is not None and image.shape[:2] != mask.shape:
             facts.sizes_differ.append(stem)

@@ -93,8 +93,8 @@ def _build_cache(pairs: list[Pair], size: tuple[int, int], target: Path) -> None
             for i, (image, mask, row) in enumerate(pool.map(lambda pair: _decode(pair, size), pairs)):
                 arrays["images"][i], arrays["masks"][i] = image, mask
                 rows.append(row)
-        for array in arrays.values():
-            array.flush()
+        while arrays:
+            arrays.popitem()[1].flush()  # and closed: Windows renames no folder with open files
         pd.DataFrame(rows).to_csv(build / "frames.csv", index=False)
 
 

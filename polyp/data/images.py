@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from polyp.disk import write_atomic
 from polyp.errors import DataError
@@ -18,7 +18,7 @@ MAX_PIXELS = 100_000_000  # 10 000 x 10 000; a larger picture is a scan or a mis
 _filters = Lock()  # the whole process shares Python's warning filters
 
 
-def open_quietly(path: Path) -> Image.Image:
+def open_quietly(path: Path) -> ImageFile.ImageFile:
     """Read a picture's header without Pillow's warning about large pictures: `MAX_PIXELS` is our bound.
 
     The user's warning filters stay as they were, even if several threads read at once.
@@ -54,7 +54,7 @@ def _open(path: Path) -> Image.Image:
         raise DataError(f"{path}: corrupt or truncated image ({error}); copy or export it again") from None
 
 
-def _check_header(picture: Image.Image, path: Path) -> None:
+def _check_header(picture: ImageFile.ImageFile, path: Path) -> None:
     """Refuse, before anything is decoded, what is too large and what decoding would quietly cut to 8 bit."""
     width, height = picture.size
     if width * height > MAX_PIXELS:
@@ -68,7 +68,7 @@ def _check_header(picture: Image.Image, path: Path) -> None:
 
 
 def _to_rgb(picture: Image.Image, path: Path) -> Image.Image:
-    """Convert where that loses nothing and guesses nothing; otherwise name the mode and the remedy."""
+    """Convert if nothing is lost or guessed; otherwise name the mode and the remedy."""
     mode = picture.mode
     if mode == "RGB":
         return picture
@@ -76,7 +76,7 @@ def _to_rgb(picture: Image.Image, path: Path) -> Image.Image:
         return picture.convert("RGB")
     if mode in ("P", "PA", "RGBA", "LA"):
         rgba = picture.convert("RGBA")
-        if rgba.getextrema()[3][0] < 255:
+        if np.asarray(rgba)[..., 3].min() < 255:
             raise DataError(
                 f"{path}: the image is partly transparent ({mode}); flatten it onto a background "
                 "and save it as 8-bit RGB"
@@ -101,11 +101,11 @@ def read_image(path: str | Path) -> np.ndarray:
 def read_mask(path: str | Path) -> np.ndarray:
     """Read one mask as uint8 of shape (H, W), values 0 (background) and 1 (polyp).
 
-    A pixel is polyp where its grey value is above 127: lossy files hold values in between (138 of
+    A pixel is polyp if its grey value is above 127: lossy files hold values in between (138 of
     the 612 masks of CVC-ClinicDB do).
 
     Raises:
-        DataError: as `read_image`; also where the brightest value is between 1 and 127, as in masks
+        DataError: as `read_image`; also if the brightest value is between 1 and 127, as in masks
             that store class numbers: reading those as "no polyp" would be silently wrong.
     """
     path = Path(path)

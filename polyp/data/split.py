@@ -121,7 +121,7 @@ def make_split(
 def write_splits(data: str, folder: str | Path, data_path: str | Path | None = None) -> list[Path]:
     """Make the split tables of a dataset from its files: `<name>-random.csv`, and `<name>-sequence.csv`.
 
-    The latter only where the videos are known. Those in the package were made by
+    The latter needs a `sequences.csv`. The tables in the package were made by
     `polyp data split cvc-clinicdb --out polyp/data/splits`.
 
     Raises:

@@ -228,7 +228,7 @@ class UNetPlusPlus(NestedGrid):
 
 
 class EfficientUNetPlusPlus(NestedGrid):
-    """UNet++ on an EfficientNet-Lite: the same grid, its first column taken from `polyp.model.efficientnet`.
+    """UNet++ on an EfficientNet-Lite: the same grid, its first column from `polyp.model.efficientnet`.
 
     The encoder halves the frame before its first output, so the grid's top row has half the frame's size,
     and the logits are enlarged twofold. It starts at random; `efficientnet.load_imagenet(model.encoder, name)`

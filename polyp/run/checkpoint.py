@@ -53,7 +53,7 @@ def save_checkpoint(
     """Write the model, its metadata and, for a run that may go on, its optimiser; all or nothing.
 
     Raises:
-        DataError: the file cannot be written; what stood there is kept.
+        DataError: the file cannot be written; the previous file is kept.
     """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     if optimizer is not None:

@@ -1,4 +1,4 @@
-"""`survey`: it counts what is there, names what is wrong, and goes on to the end."""
+"""`survey`: it counts what it finds, names what is wrong, and does not stop at the first problem."""
 
 import numpy as np
 import pytest

@@ -1,13 +1,16 @@
-"""Reading strictly, writing wholly: what each kind of bad file or bad disk is answered with."""
+"""Reading strictly: what each kind of bad picture is answered with."""
 
 import contextlib
-import errno
 import gc
 import io
-import os
 import random
 import struct
+import subprocess
+import sys
+import time
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -15,8 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from polyp.data.images import list_images, natural_sort, read_image, read_mask, write_png
-from polyp.disk import make_folder, project_root, write_atomic
+from polyp.data.images import list_images, natural_sort, open_quietly, read_image, read_mask, write_png
+from polyp.disk import make_folder
 from polyp.errors import DataError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -29,10 +32,6 @@ def error_of(function, *arguments) -> str:
     gc.collect()  # a file left open would now warn, and warnings are errors here
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-def disk_error(*_, **__):
-    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 # --- read_image ----------------------------------------------------------------------------------
@@ -157,6 +156,44 @@ def test_a_huge_picture_is_refused_by_its_header(tmp_path, side):
     assert "larger than 100 megapixels; scale it down" in error
 
 
+# --- Warning filters -----------------------------------------------------------------------------
+
+
+def test_importing_leaves_the_users_warning_filters_alone():
+    """Pillow and NumPy are imported first: they add filters of their own."""
+    code = (
+        "import numpy, PIL.Image, warnings; before = list(warnings.filters); import polyp.data.images;"
+        "changed = set(before) ^ set(warnings.filters); print(changed); raise SystemExit(bool(changed))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_reading_a_large_picture_neither_warns_nor_changes_the_filters(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)  # above which Pillow warns, and here that raises
+    path = write_png(tmp_path / "a.png", PIXELS)
+    before = list(warnings.filters)
+    np.testing.assert_array_equal(read_image(path), PIXELS)
+    assert warnings.filters == before
+
+
+def test_threads_that_read_at_once_do_not_change_the_filters(tmp_path, monkeypatch):
+    """Two that overlap would each save the other's filters, and the last one would restore them."""
+    real, delays = Image.open, iter([0.05, 0.15])
+
+    def slow(path):
+        time.sleep(next(delays))
+        return real(path)
+
+    path = write_png(tmp_path / "a.png", PIXELS)
+    monkeypatch.setattr(Image, "open", slow)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(2) as pool:
+        for picture in pool.map(open_quietly, [path, path]):
+            picture.close()
+    assert warnings.filters == before
+
+
 # --- read_mask -----------------------------------------------------------------------------------
 
 
@@ -208,72 +245,7 @@ def test_natural_order_is_total():
     assert orders[0] == orders[1] == ["01.png", "1.png", "1a2.png", "1²2.png", "a.png"]
 
 
-def test_project_root_is_the_checkout_or_here(tmp_path, monkeypatch):
-    notebooks = make_folder(tmp_path / "checkout" / "notebooks")
-    monkeypatch.chdir(notebooks)
-    assert project_root() == notebooks
-    (tmp_path / "checkout" / "pyproject.toml").touch()
-    (tmp_path / "checkout" / "polyp").mkdir()
-    assert project_root() == tmp_path / "checkout"
-
-
-def test_make_folder_leaves_it_empty(tmp_path):
-    assert list(make_folder(tmp_path / "a" / "b").iterdir()) == []
-    make_folder(tmp_path / "a")
-
-
-def test_a_read_only_folder_is_found_out_before_the_work(tmp_path, monkeypatch):
-    def read_only(*_, **__):
-        raise OSError(errno.EROFS, "Read-only file system")
-
-    monkeypatch.setattr(Path, "touch", read_only)
-    message = "cannot write here (Read-only file system); choose another output folder"
-    assert error_of(make_folder, tmp_path / "out") == f"{tmp_path / 'out'}: {message}"
-
-
-def test_a_file_in_a_folders_place(tmp_path):
-    (tmp_path / "out").touch()
-    assert "choose another output folder" in error_of(make_folder, tmp_path / "out")
-
-
 # --- Writing -------------------------------------------------------------------------------------
-
-
-def test_a_file_is_written_and_replaced(tmp_path):
-    path = tmp_path / "a b ü.txt"
-    assert write_atomic(path, "täxt") == path
-    assert path.read_text(encoding="utf-8") == "täxt"
-    write_atomic(str(path), b"\0\1")
-    assert path.read_bytes() == b"\0\1"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_full_disk_keeps_the_old_file_and_leaves_no_litter(tmp_path, monkeypatch, step):
-    path = write_atomic(tmp_path / "a.txt", "old")
-    monkeypatch.setattr(os, step, disk_error)
-    error = error_of(write_atomic, path, "new")
-    assert error.startswith(f"{path}: could not be written (No space left on device)")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_an_interrupt_keeps_the_old_file_and_leaves_no_litter(tmp_path, monkeypatch):
-    def interrupt(_):
-        raise KeyboardInterrupt
-
-    path = write_atomic(tmp_path / "a.txt", "old")
-    monkeypatch.setattr(os, "fsync", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomic(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_no_folder_to_write_into(tmp_path):
-    assert "could not be written" in error_of(write_atomic, tmp_path / "missing" / "a.txt", "x")
-    (tmp_path / "file").touch()
-    assert "could not be written" in error_of(write_atomic, tmp_path / "file" / "a.txt", "x")
 
 
 @pytest.mark.parametrize("pixels", [PIXELS, PIXELS[..., 0]], ids=["rgb", "grey"])

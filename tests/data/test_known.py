@@ -3,7 +3,6 @@
 import errno
 import gc
 import io
-import itertools
 import shutil
 import sys
 import tarfile
@@ -19,10 +18,10 @@ import numpy as np
 import pytest
 
 from polyp.data import archive as archives
-from polyp.data import known as sources
+from polyp.data import known
 from polyp.data.archive import unpack
 from polyp.data.images import write_png
-from polyp.data.known import find_dataset, get_dataset
+from polyp.data.known import DATASETS, KnownDataset, find_dataset, get_dataset
 from polyp.data.pairs import find_pairs, read_sequences
 from polyp.disk import make_folder
 from polyp.errors import DataError, UsageError
@@ -56,7 +55,8 @@ def project(tmp_path, monkeypatch) -> Path:
     folder = make_folder(tmp_path / "project – ü")
     monkeypatch.chdir(folder)
     monkeypatch.delenv("POLYP_DATA", raising=False)
-    monkeypatch.setattr(sources, "PAIRS", {"cvc-clinicdb": COUNT + 1, "kvasir-seg": COUNT})
+    for name, count in {"cvc-clinicdb": COUNT + 1, "kvasir-seg": COUNT}.items():
+        monkeypatch.setitem(DATASETS, name, DATASETS[name]._replace(pairs=count))
     return folder
 
 
@@ -97,7 +97,7 @@ def test_no_folder_no_dataset_no_images(tmp_path):
     assert error_of(find_pairs, tmp_path / "missing") == f"{tmp_path / 'missing'}: no such folder"
     assert "expected the folders images/ and masks/" in error_of(find_pairs, tmp_path)
     write_pairs(tmp_path, frames=())
-    assert f"{tmp_path}: no images in it" in error_of(find_pairs, tmp_path)
+    assert f"{tmp_path}: contains no images" in error_of(find_pairs, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_file_without_its_partner_is_named(tmp_path, emptied, missing):
 def test_two_files_of_one_stem_are_named(tmp_path, place):
     write_pairs(tmp_path)
     shutil.copy(tmp_path / place / "2.png", tmp_path / place / "2.jpg")
-    assert f"{place}: 2.jpg and 2.png share a stem; keep one" in error_of(find_pairs, tmp_path)
+    assert f"{place}: 2.jpg and 2.png share a stem; keep one file per frame" in error_of(find_pairs, tmp_path)
 
 
 # --- sequences.csv -------------------------------------------------------------------------------
@@ -123,10 +123,16 @@ def test_two_files_of_one_stem_are_named(tmp_path, place):
 
 @pytest.mark.parametrize("place", ["", "PNG"])
 @pytest.mark.parametrize("opened", ["", "PNG"])
-def test_sequences_lie_beside_the_frames_or_beside_png(tmp_path, place, opened):
+def test_sequences_are_read_next_to_the_frames_or_to_png(tmp_path, place, opened):
     write_pairs(tmp_path / "PNG")
     (tmp_path / place / "sequences.csv").write_text("\ufeffframe,sequence\n1,1\n2,1\n\n010,2\n", "utf-8")
     assert read_sequences(tmp_path / opened) == {"1": 1, "2": 1, "010": 2}
+
+
+def test_a_frame_may_be_called_like_a_missing_value(tmp_path):
+    write_pairs(tmp_path, ("NA", "nan", "1.0"))
+    (tmp_path / "sequences.csv").write_text("frame,sequence\nNA,1\nnan, 2\n1.0,3\n")
+    assert read_sequences(tmp_path) == {"NA": 1, "nan": 2, "1.0": 3}
 
 
 def test_sequences_may_be_missing(tmp_path):
@@ -141,6 +147,10 @@ def test_sequences_may_be_missing(tmp_path):
         ("frame,sequence\n1\n", "line 2: '1'; expected a frame and a whole number"),
         ("frame,sequence\n1,1\n2,x\n", "line 3: '2,x'; expected a frame and a whole number"),
         ("frame,sequence\n1,1\n2,1\n1,2\n", "line 4: frame '1' is listed twice"),
+        ("frame,sequence\n\n1,1,5\n", "line 3: '1,1,5'; expected a frame and a whole number"),
+        ("frame,sequence\n,1\n", "line 2: ',1'; expected a frame and a whole number"),
+        ("frame,sequence\n1,-1\n", "line 2: '1,-1'; expected a frame and a whole number"),
+        ("frame,sequence\n1,1\n1,1,1,1\n", "Expected 3 fields in line 3, saw 4"),
         ("frame,sequence\nÄ,1\n".encode("latin-1"), "save it as CSV in UTF-8"),
     ],
 )
@@ -167,7 +177,7 @@ def test_the_path_then_the_variable_then_the_project(tmp_path, project, monkeypa
     assert find_dataset("kvasir-seg") == other / "Kvasir-SEG"
     assert find_dataset("kvasir-seg", mine) == mine
     assert find_dataset("kvasir-seg", other) == other / "Kvasir-SEG"
-    assert "no dataset in it" in error_of(find_dataset, "kvasir-seg", make_folder(tmp_path / "empty"))
+    assert "contains no dataset" in error_of(find_dataset, "kvasir-seg", make_folder(tmp_path / "empty"))
 
 
 def test_the_variable_may_be_the_dataset_but_never_another_one(tmp_path, monkeypatch):
@@ -192,11 +202,11 @@ def test_a_variable_that_leads_nowhere_is_an_error(tmp_path, monkeypatch):
     assert "gone: no such folder; correct the variable or unset it" in error_of(find_dataset, "kvasir-seg")
 
 
-@pytest.mark.parametrize("name", ["kvasir-seg", "cvc-clinicdb"])
+@pytest.mark.parametrize("name", [name for name, dataset in DATASETS.items() if dataset.pairs])
 def test_a_dataset_that_is_not_there(name):
     error = error_of(find_dataset, name)
     assert f"run `polyp data get {name}`" in error
-    assert sources.PAGES[name] in error
+    assert DATASETS[name].page in error
     assert f"`polyp data get {name} --archive FILE`" in error
     assert "POLYP_DATA" in error
 
@@ -214,13 +224,15 @@ def test_two_folders_at_once(tmp_path):
 def test_synthetic_is_made_in_the_project(tmp_path, project, monkeypatch):
     def write_dataset(folder, **options):
         assert options == {"seed": 0, "sequences": 12, "frames": 10}
-        write_pairs(folder)
+        return write_pairs(folder)
 
     monkeypatch.setitem(
         sys.modules, "polyp.data.synthetic", types.SimpleNamespace(write_dataset=write_dataset)
     )
     monkeypatch.setenv("POLYP_DATA", str(write_pairs(tmp_path / "shelf")))
     assert find_dataset("synthetic") == get_dataset("synthetic") == project / "data" / "synthetic"
+    assert list((project / "data").iterdir()) == [project / "data" / "synthetic"]
+    assert len(tree(project)) == 2 * COUNT
     theirs = write_pairs(tmp_path / "shelf" / "synthetic")
     assert find_dataset("synthetic") == theirs
     assert "generated, not unpacked" in error_of(get_dataset, "synthetic", "a.zip", kind=UsageError)
@@ -307,7 +319,7 @@ def test_no_links_in_a_zip(tmp_path, project):
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_a_bomb_is_stopped_while_it_unpacks(tmp_path, project, monkeypatch, kind):
+def test_a_bomb_is_refused_before_anything_is_unpacked(tmp_path, project, monkeypatch, kind):
     monkeypatch.setattr(archives, "MAX_UNPACKED", 2_000_000)
     content = bytes(1_100_000)  # one fits, two do not
     if kind == "zip":
@@ -315,6 +327,30 @@ def test_a_bomb_is_stopped_while_it_unpacks(tmp_path, project, monkeypatch, kind
     else:
         archive = tar_of(tmp_path / "a.tar", size=2_200_000)
     assert_refused(archive, "unpacks to over 2000000 bytes", project)
+
+
+def test_a_zip_whose_headers_lie_unpacks_to_no_more_than_they_declare(tmp_path, project):
+    archive = zip_of(tmp_path / "a.zip", ("1.png", bytes(5_000_000)))
+    data = archive.read_bytes()
+    archive.write_bytes(data.replace((5_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
+    assert_refused(archive, "damaged or encrypted archive (Bad CRC-32", project)
+
+
+def test_no_member_twice(tmp_path, project):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        archive = zip_of(tmp_path / "a.zip", ("images/1.png", b"x"), ("images/1.png", b"y"))
+    assert_refused(archive, "'images/1.png' is in it twice", project)
+    archive = zip_of(tmp_path / "b.zip", ("images/1.png", b"x"), ("images/./1.png", b"y"))
+    assert_refused(archive, "'images/./1.png' is in it twice", project)
+
+
+def test_an_encrypted_zip(tmp_path, project):
+    archive = zip_of(tmp_path / "a.zip", ("1.png", b"x" * 99))
+    data = bytearray(archive.read_bytes())
+    for start in (data.index(b"PK\x03\x04") + 6, data.index(b"PK\x01\x02") + 8):
+        data[start] |= 1  # "encrypted" among the flags of the local header and of the directory
+    archive.write_bytes(data)
+    assert_refused(archive, "is encrypted, password required", project)
 
 
 def test_too_many_members(tmp_path, project, monkeypatch):
@@ -342,17 +378,19 @@ def test_archives_that_cannot_be_read(tmp_path, project):
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
 def test_an_interrupt_or_a_full_disk_leaves_nothing(tmp_path, project, monkeypatch, error):
     archive = pack(tmp_path / "a.zip", write_pairs(tmp_path / "a"))
-    members = archives._members
+    copy, copied = shutil.copyfileobj, []
 
-    def cut_short(archive):
-        yield from itertools.islice(members(archive), 4)
-        raise error
+    def cut_short(source, target, *length):  # by which zipfile writes each member
+        if len(copied) == 4:
+            raise error
+        copied.append(copy(source, target, *length))
 
-    monkeypatch.setattr(archives, "_members", cut_short)
+    monkeypatch.setattr(shutil, "copyfileobj", cut_short)
     with pytest.raises((KeyboardInterrupt, DataError)) as caught:
         unpack(archive, project / "data" / "new")
     if isinstance(error, OSError):
         assert "new: could not be written (No space left on device); nothing is left" in str(caught.value)
+    assert len(copied) == 4
     assert list((project / "data").iterdir()) == []
 
 
@@ -366,6 +404,7 @@ def test_an_archive_downloaded_by_hand(tmp_path, project, nested):
     assert target == project / "data" / "kvasir-seg" == find_dataset("kvasir-seg")
     assert len(find_pairs(target)) == COUNT
     assert list(target.parent.iterdir()) == [target]
+    assert tree(target) == tree(tmp_path / "a" / nested)  # no archive, no folder to work in
     assert get_dataset("kvasir-seg") == target  # there already: no download
 
 
@@ -385,7 +424,26 @@ def test_an_archive_that_holds_something_else(tmp_path, project):
     assert "several datasets in it (x, y)" in refused(tmp_path / "d")
 
 
-def test_what_stands_in_the_way_is_not_touched(tmp_path, project):
+def test_a_dataset_that_only_a_person_can_download(tmp_path, project, monkeypatch):
+    """A new row is all it takes; no function, since there is nothing to fetch it from."""
+    monkeypatch.setitem(DATASETS, "new", KnownDataset(COUNT, "https://example.org/new", None))
+    by_hand = "download the archive from https://example.org/new and run `polyp data get new --archive FILE`"
+    error = error_of(get_dataset, "new")
+    assert by_hand in error
+    assert list((project / "data").iterdir()) == []
+    error = error_of(find_dataset, "new")
+    assert error.startswith(f"new: not found; {by_hand}, or set POLYP_DATA")
+    archive = pack(tmp_path / "a.zip", write_pairs(tmp_path / "a"))
+    assert get_dataset("new", archive) == find_dataset("new") == project / "data" / "new"
+
+
+def test_an_empty_folder_in_its_place_is_no_obstacle(tmp_path, project):
+    make_folder(project / "data" / "kvasir-seg")
+    archive = pack(tmp_path / "a.zip", write_pairs(tmp_path / "a"))
+    assert len(find_pairs(get_dataset("kvasir-seg", archive))) == COUNT
+
+
+def test_what_is_in_the_way_is_not_touched(tmp_path, project):
     target = write_pairs(project / "data" / "kvasir-seg", "1")
     before = tree(target)
     assert "move it away and run this again" in error_of(get_dataset, "kvasir-seg")
@@ -420,23 +478,23 @@ def test_kvasir_is_downloaded(tmp_path, project, server, monkeypatch):
     folder, address = server
     write_pairs(tmp_path / "a" / "Kvasir-SEG", suffix=".jpg")
     archive = pack(folder / "kvasir-seg.zip", tmp_path / "a")
-    monkeypatch.setattr(sources, "KVASIR_URL", f"{address}/{archive.name}")
-    monkeypatch.setattr(sources, "KVASIR_SHA256", "0" * 64)
+    monkeypatch.setattr(known, "KVASIR_URL", f"{address}/{archive.name}")
+    monkeypatch.setattr(known, "KVASIR_SHA256", "0" * 64)
     error = error_of(get_dataset, "kvasir-seg")
     assert "does not match the known hash" in error
     assert list((project / "data").iterdir()) == []
-    monkeypatch.setattr(sources, "KVASIR_SHA256", sha256(archive.read_bytes()).hexdigest())
+    monkeypatch.setattr(known, "KVASIR_SHA256", sha256(archive.read_bytes()).hexdigest())
     target = get_dataset("kvasir-seg")
-    assert len(find_pairs(target)) == COUNT
+    assert tree(target) == tree(tmp_path / "a" / "Kvasir-SEG")  # the archive is not kept
     assert list((project / "data").iterdir()) == [target]
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 def test_no_network(project, server, monkeypatch):
-    monkeypatch.setattr(sources, "KVASIR_URL", f"{server[1]}/gone.zip")
+    monkeypatch.setattr(known, "KVASIR_URL", f"{server[1]}/gone.zip")
     assert "gone.zip: download failed (HTTPError: 404" in error_of(get_dataset, "kvasir-seg")
     gc.collect()  # pooch leaves the socket of a refused request to the garbage collector, which warns
-    monkeypatch.setattr(sources, "KVASIR_URL", "http://127.0.0.1:1/kvasir-seg.zip")  # a closed port
+    monkeypatch.setattr(known, "KVASIR_URL", "http://127.0.0.1:1/kvasir-seg.zip")  # a closed port
     error = error_of(get_dataset, "kvasir-seg")
     assert error.startswith("http://127.0.0.1:1/kvasir-seg.zip: download failed (ConnectionError")
     assert "`polyp data get kvasir-seg --archive FILE`" in error
@@ -451,7 +509,7 @@ def test_clinicdb_comes_from_kaggle_with_its_sequences(tmp_path, project, monkey
     kaggle = types.SimpleNamespace(dataset_download=lambda name: asked.append(name) or tmp_path / "cache")
     monkeypatch.setitem(sys.modules, "kagglehub", kaggle)
     target = get_dataset("cvc-clinicdb")
-    assert asked == [sources.CLINICDB_KAGGLE]
+    assert asked == [known.CLINICDB_KAGGLE]
     assert [pair.image.parent.parent.name for pair in find_pairs(target)] == ["PNG"] * (COUNT + 1)
     sequences = read_sequences(target)
     assert (sequences["25"], sequences["26"], sequences["612"]) == (1, 2, 29)

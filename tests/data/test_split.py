@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polyp.data.split import make_split, packaged_split, parts_of, random_split, sequence_split
+from polyp.data.split import SPLITS, make_split, packaged_split, parts_of, random_split, sequence_split
 from polyp.errors import DataError, UsageError
 
 
@@ -26,7 +26,7 @@ def test_clinicdb_has_its_frames_and_videos(table):
 
 
 @pytest.mark.parametrize("fold", range(5))
-def test_no_video_stands_on_two_sides(table, fold):
+def test_no_video_is_on_two_sides(table, fold):
     parts = parts_of(table, fold)
     videos = {name: set(table.loc[table["frame"].isin(frames), "sequence"]) for name, frames in parts.items()}
     assert all(videos.values())
@@ -75,6 +75,15 @@ def test_every_part_has_frames(sequences):
         assert all(parts_of(table, fold).values())
 
 
+@pytest.mark.parametrize("split", SPLITS)
+def test_each_split_of_the_table_can_be_used(split):
+    frames = [str(n) for n in range(30)]
+    table = make_split(split, frames, [0.1] * 30, {frame: int(frame) // 3 for frame in frames})
+    parts = parts_of(table)
+    assert all(parts.values())
+    assert sorted(itertools.chain(*parts.values())) == sorted(frames)
+
+
 def test_mistakes():
     with pytest.raises(DataError, match="at least 3 sequences, found 2"):
         sequence_split(["a", "b"], [1, 2], [0.1, 0.2])
@@ -82,6 +91,8 @@ def test_mistakes():
         random_split(["a", "b", "c"])
     with pytest.raises(UsageError, match="the random split has only fold 0"):
         parts_of(packaged_split("cvc-clinicdb", "random"), 1)
+    with pytest.raises(UsageError, match="unknown split 'sequences'; did you mean 'sequence'"):
+        make_split("sequences", ["a"], [0.1], {"a": 1})
     with pytest.raises(DataError, match="which frames are of one video"):
         make_split("sequence", ["a"], [0.1], None)
     with pytest.raises(DataError, match="lacks 1 frames, first 'b'"):

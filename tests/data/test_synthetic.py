@@ -182,7 +182,15 @@ def test_an_interrupted_call_leaves_nothing(tmp_path, monkeypatch, error):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dataset_that_is_there_first_is_kept(tmp_path, monkeypatch):
+def test_an_existing_dataset_is_kept_and_nothing_is_rendered(tmp_path, monkeypatch):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "theirs").touch()
+    monkeypatch.setattr(synthetic.dataset, "make_sequence", None)
+    assert write_dataset(tmp_path / "set") == tmp_path / "set"
+    assert [path.name for path in (tmp_path / "set").iterdir()] == ["theirs"]
+
+
+def test_of_two_calls_at_once_the_first_dataset_is_kept(tmp_path, monkeypatch):
     real = synthetic.dataset._write
 
     def someone_is_faster(path, pixels):
@@ -198,7 +206,7 @@ def test_a_dataset_that_is_there_first_is_kept(tmp_path, monkeypatch):
 
 def test_a_file_in_the_way_is_reported(tmp_path):
     (tmp_path / "set").write_text("mine")
-    with pytest.raises(DataError, match=r"set: cannot be written"):
+    with pytest.raises(DataError, match=r"set: could not be written \(Not a directory\)"):
         write_dataset(tmp_path / "set", sequences=1, frames=1, height=48, width=64)
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 

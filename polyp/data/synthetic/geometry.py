@@ -67,13 +67,13 @@ def distances(scene: Scene, points: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 
 
 def march(scene: Scene, camera, rays: np.ndarray, depth, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Follow each ray from `depth` on; returns the depth (H, W) reached and whether a polyp is there."""
+    """Follow each ray from `depth` on; returns the depth (H, W) reached and whether it met a polyp."""
     eye, turn = camera
     rays = turned(turn, rays)
     for _ in range(steps):
         wall, polyp, gap = distances(scene, eye[:, None, None] + rays * depth)
         depth = np.minimum(depth + np.float32(0.75) * gap, np.float32(FAR))
-    # A ray that grazes the polyp's rim is still on its way past it: it has not met the polyp.
+    # A ray that grazes the polyp's rim is still passing it: it has not met the polyp.
     return depth, (polyp < wall) & (gap < 0.015 * depth)
 
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from polyp.data.synthetic.geometry import distances, dot, march, on_wall, sample, turned, unit
-from polyp.data.synthetic.scene import Scene, ramp
+from polyp.data.synthetic.scene import Scene, float32, ramp
 
 
 def sharpen(scene: Scene, camera, rays: np.ndarray, coarse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +22,7 @@ def _normals(scene: Scene, points: np.ndarray) -> np.ndarray:
 
 
 def shade(scene: Scene, camera, rays: np.ndarray, depth: np.ndarray, hit: np.ndarray) -> np.ndarray:
-    """The light (H, W, 3) that comes back along the rays from a lamp beside the lens."""
+    """The light (H, W, 3) that comes back along the rays from a lamp next to the lens."""
     eye, turn = camera
     rays = turned(turn, rays)
     points = eye[:, None, None] + rays * depth
@@ -32,7 +32,7 @@ def shade(scene: Scene, camera, rays: np.ndarray, depth: np.ndarray, hit: np.nda
     _, around, along = on_wall(scene, points)
     polyp = cv2.GaussianBlur(hit.astype(np.float32), (0, 0), 0.8)[..., None]
 
-    # Vessels, stool and foam lie on the wall; a polyp has fine pits, that follow its own axes.
+    # Vessels, stool and foam belong to the wall; a polyp has fine pits that follow its own axes.
     own = turned(scene.polyps[0].axes, points - scene.polyps[0].base[:, None, None])
     u, v = np.where(hit, own[:2] + 0.6 * own[2], np.stack([around, along])).astype(np.float32)
     pits = sample(scene.grain, 1.7 * u, 1.7 * v)[..., None]
@@ -40,26 +40,26 @@ def shade(scene: Scene, camera, rays: np.ndarray, depth: np.ndarray, hit: np.nda
         sample(texture, around, along)[..., None]
         for texture in (scene.mottle, scene.vessels, scene.stool, scene.foam)
     )
-    albedo = scene.mucosa * (1 + mottle * np.float32([0.05, 0.12, 0.11]))
-    albedo *= 1 + polyp * (scene.tint + pits * np.float32([0.03, 0.06, 0.06]))
+    albedo = scene.mucosa * (1 + mottle * float32([0.05, 0.12, 0.11]))
+    albedo *= 1 + polyp * (scene.tint + pits * float32([0.03, 0.06, 0.06]))
     albedo *= 1 - (1 - 0.9 * polyp) * vessels * scene.vessel_tint
     albedo += (1 - polyp) * stool * (scene.stool_colour * (1 + 0.15 * pits) - albedo)
     albedo += (1 - polyp) * foam * np.float32(0.35)
-    albedo *= 1 - hollow[..., None] * np.float32([0.1, 0.3, 0.3])  # light that creeps into a groove is red
+    albedo *= 1 - hollow[..., None] * float32([0.1, 0.3, 0.3])  # light that creeps into a groove is red
     light = (0.2 + 0.8 * facing) * (1 - 0.55 * hollow) / (0.12 + depth**2)
 
-    # The wet film is uneven, so its highlights break up into blobs, where it is wet at all.
+    # The wet film is uneven, so its highlights break up into blobs, and only where it is wet.
     tilt = np.stack([sample(scene.grain, u + shift, v) for shift in (0, 2, 4)])
     glance = -dot(unit(normal + np.float32(scene.film) * tilt), rays)
     glint = ramp(0.985, 0.996, glance) * ramp(-0.2, 1.5, mottle[..., 0]) / (0.3 + depth)
-    return albedo * light[..., None] + glint[..., None] * np.float32([4, 3.9, 3.6])
+    return albedo * light[..., None] + glint[..., None] * float32([4, 3.9, 3.6])
 
 
 def develop(rng, light: np.ndarray, window: np.ndarray, focus: float) -> np.ndarray:
     """What the video processor makes of the light (H, W, 3): exposure, blur, noise and the black border."""
     scale = window.shape[0] / 288
     light = light + 0.1 * cv2.GaussianBlur(np.maximum(light - 1, 0), (0, 0), 4 * scale + 0.1)
-    picture = (1 - np.exp(-1.6 * light)) ** np.float32(0.7)
+    picture: np.ndarray = (1 - np.exp(-1.6 * light)) ** np.float32(0.7)
     focus *= rng.uniform(2, 3.5) if rng.random() < 0.12 else 1
     picture = cv2.GaussianBlur(picture, (0, 0), focus * scale)
     if rng.random() < 0.2:  # a fast movement

@@ -8,8 +8,13 @@ import numpy as np
 TEXTURE = 1024  # pixels once around the tube; textures repeat along it after the same length
 ROUND = np.float32(2 * np.pi)
 
+
+def float32(values) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
 # Reflectance (red, green, blue) of mucosa; a sequence mixes its own from two neighbours.
-MUCOSA = np.float32([[0.85, 0.27, 0.18], [0.90, 0.38, 0.13], [0.70, 0.44, 0.24], [0.85, 0.38, 0.25]])
+MUCOSA = float32([[0.85, 0.27, 0.18], [0.90, 0.38, 0.13], [0.70, 0.44, 0.24], [0.85, 0.38, 0.25]])
 
 
 @dataclass
@@ -48,7 +53,9 @@ def _noise(rng, size: int, detail: float) -> np.ndarray:
     """Smooth random texture that tiles: mean 0, deviation 1, details about `detail` of its `size` px wide."""
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]).astype(np.float32)
     spectrum = np.fft.rfft2(rng.standard_normal((size, size), np.float32))
-    texture = np.fft.irfft2(spectrum / (1 + (frequency * detail) ** 2) ** 2, (size, size)).astype(np.float32)
+    texture: np.ndarray = np.fft.irfft2(spectrum / (1 + (frequency * detail) ** 2) ** 2, (size, size)).astype(
+        np.float32
+    )
     texture = cv2.resize(texture, (TEXTURE, TEXTURE), interpolation=cv2.INTER_CUBIC)
     return (texture - texture.mean()) / texture.std()
 
@@ -120,7 +127,7 @@ def make_scene(rng, hue: float) -> Scene:
         bend=rng.normal(0, 0.05, 2).astype(np.float32),
         mucosa=one + np.float32(mix) * (other - one),
         tint=rng.uniform([-0.05, -0.16, -0.16], [0.06, 0.10, 0.12]).astype(np.float32),
-        vessel_tint=np.float32([0.25, 0.5, 0.45]) * np.float32(rng.uniform(0.5, 1.4)),
+        vessel_tint=float32([0.25, 0.5, 0.45]) * np.float32(rng.uniform(0.5, 1.4)),
         stool_colour=rng.uniform([0.6, 0.4, 0.06], [0.85, 0.6, 0.2]).astype(np.float32),
         exposure=rng.uniform(0.65, 1.25),
         film=rng.uniform(0.08, 0.2),

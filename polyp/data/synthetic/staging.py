@@ -1,10 +1,10 @@
-"""Who stands where: polyps of the wanted size, and a camera path that keeps them in view."""
+"""The staging of a scene: polyps of the wanted size, and a camera path that keeps them in view."""
 
 import cv2
 import numpy as np
 
 from polyp.data.synthetic.geometry import FOCAL, distances, march, rays_of, sample, unit
-from polyp.data.synthetic.scene import ROUND, Polyp, Scene
+from polyp.data.synthetic.scene import ROUND, Polyp, Scene, float32
 
 
 def make_window(rng, height: int, width: int) -> np.ndarray:
@@ -18,17 +18,17 @@ def make_window(rng, height: int, width: int) -> np.ndarray:
 def _grow(rng, scene: Scene, form: float, size: float, around: float, along: float) -> Polyp:
     """A polyp of about the radius `size`: flat, then domed, then on a stalk as `form` goes from 0 to 1."""
     cos, sin = np.cos(around), np.sin(around)
-    radius = sample(scene.relief, np.float32([[around]]), np.float32([[along]]))[0, 0]
+    radius = sample(scene.relief, float32([[around]]), float32([[along]]))[0, 0]
     height, stalked = np.interp(form, [0, 0.3, 0.7, 1], [0.3, 0.6, 0.85, 0.95]), form > 0.72
     lift = rng.uniform([-0.8, -0.8, 1.3], [0.8, 0.8, 2]) if stalked else np.array([0, 0, 0.3 * height])
     return Polyp(
-        base=np.float32([*(radius * np.array([cos, sin]) + scene.bend * along**2), along]),
-        axes=np.float32([[-sin, cos, 0], [0, 0, 1], [-cos, -sin, 0]]),
-        head=np.float32(size * lift),
-        radii=np.float32(size * np.array([*rng.uniform(0.75, 1.4, 2), height])),
+        base=float32([*(radius * np.array([cos, sin]) + scene.bend * along**2), along]),
+        axes=float32([[-sin, cos, 0], [0, 0, 1], [-cos, -sin, 0]]),
+        head=float32(size * lift),
+        radii=float32(size * np.array([*rng.uniform(0.75, 1.4, 2), height])),
         stalk=float(size * rng.uniform(0.35, 0.5)) if stalked else 0.0,
         fillet=float(size * np.interp(form, [0, 0.6, 1], [0.5, 0.25, 0.15])),
-        lumps=np.float32(
+        lumps=float32(
             [rng.uniform(0.05, 0.25) * size, *rng.uniform(1.5, 3.5, 3) / size, *rng.uniform(0, 6, 3)]
         ),
     )
