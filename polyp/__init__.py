@@ -2,7 +2,7 @@
 
 The names that everybody needs can be imported from here, the others from the four rooms: `polyp.data` (frames
 and masks), `polyp.model` (networks, losses, metrics), `polyp.run` (train, validate, predict) and
-`polyp.course` (exercises, figures, experiments). `__init__.pyi` lists them; each is loaded when it is first used.
+`polyp.course` (exercises, figures, experiments). `__init__.pyi` lists them; each is loaded on first use.
 """
 
 try:

@@ -5,8 +5,8 @@ The same flat set of names serves as papermill parameters, command-line flags, k
 that names the nearest right one.
 
 Each choice below repeats the keys of a table next to what it names, in a room above this one: `NETWORKS`,
-`ENCODERS`, `LOSSES`, `AUGMENTATIONS`, `SPLITS`, `SCHEDULES`, `PRECISIONS`, `DEVICES`. (Reading the tables from
-here would load torch for `polyp --help`.) tests/test_tables.py compares the two.
+`ENCODERS`, `LOSSES`, `AUGMENTATIONS`, `SPLITS`, `SCHEDULES`, `PRECISIONS`, `DEVICES`. (Reading the tables
+from here would load torch for `polyp --help`.) tests/test_tables.py compares the two.
 """
 
 import json

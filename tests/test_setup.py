@@ -64,7 +64,7 @@ def test_only_augmentation_imports_albumentations():
 
 
 def test_no_frame_is_committed():
-    """Pictures are only in notebooks, which show synthetic data; but for a chart and a synthetic front picture."""
+    """Pictures are only in notebooks, which show synthetic data; but for a chart and the front picture."""
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     pictures = re.findall(
         r"^.*\.(?:png|jpe?g|tiff?|bmp|gif|webp|npy|npz)$", files, re.MULTILINE | re.IGNORECASE

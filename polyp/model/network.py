@@ -231,8 +231,8 @@ class EfficientUNetPlusPlus(NestedGrid):
     """UNet++ on an EfficientNet-Lite: the same grid, its first column from `polyp.model.efficientnet`.
 
     The encoder halves the frame before its first output, so the grid's top row has half the frame's size,
-    and the logits are enlarged twofold. It starts at random; `efficientnet.load_imagenet(model.encoder, name)`
-    loads the ImageNet weights.
+    and the logits are enlarged twofold. It starts at random; `load_imagenet(model.encoder, name)` loads the
+    ImageNet weights.
 
     Args:
         name: of the encoder, a key of `efficientnet.SCALES`.

@@ -167,13 +167,12 @@ def noted(
     values = {key: number(value, f"the value of {key!r}", *between) for key, value in answer.items()}
     if keys_between is None:
         return values
-    numbered = {number(key, "a key", *keys_between): value for key, value in values.items()}
-    return dict(sorted(numbered.items()))
+    return {key: values[key] for key in sorted(values, key=lambda key: number(key, "a key", *keys_between))}
 
 
 def number(value: Any, name: str, low: float = -math.inf, high: float = math.inf) -> float:
     """A learner's number; NotYet if it is none, or not between `low` and `high`."""
-    found = read(float, value, f"{name} to be a number")
+    found = read(lambda v: v / 1, value, f"{name} to be a number")  # float() would take text
     if not low <= found <= high:
         bounds = f"from {low:g} to {high:g}" if math.isfinite(high) else f"of at least {low:g}"
         raise NotYet(f"{name} is {show(value)}; expected a number {bounds}")

@@ -61,13 +61,13 @@ def check_find_polyp(find_polyp: Callable[[np.ndarray, float], Any]) -> Verdict:
         "nothing above the threshold": (spot, 0.95),
     }
     nothing = "find_polyp returned nothing; for one spot it should return (x, y, width, height)."
-    hints = {
+    changes = {
         "x counts columns and comes first": lambda x, y, w, h: (y, x, h, w),
         "from column 3 to column 5 are three columns, not two": lambda x, y, w, h: (x, y, w - 1, h - 1),
         "the last two are no corner but width and height": lambda x, y, w, h: (x, y, x + w - 1, y + h - 1),
         "the last two are width and height, no corner": lambda x, y, w, h: (x, y, x + w, y + h),
     }
-    hints = {hint: _changed_box(change) for hint, change in hints.items()}
+    hints = {hint: _changed_box(change) for hint, change in changes.items()}
     compare(find_polyp, cases, _box, nothing=nothing, hints=hints)
     return correct("a mask says where the polyp is, and so it also says whether there is one.")
 

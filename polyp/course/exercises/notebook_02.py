@@ -26,7 +26,7 @@ def check_reduce_dice(reduce_dice: Callable) -> Verdict:
 
     It gives the mean over the images where Dice is defined, the pooled Dice, and for how many it is not.
     """
-    cases = {
+    images = {
         "one image": [(4, 3, 2)],
         "a large polyp found, a small one missed": [(900, 50, 50), (0, 0, 10)],
         "a frame without polyp, nothing predicted": [(6, 2, 2), (0, 0, 0)],
@@ -34,7 +34,7 @@ def check_reduce_dice(reduce_dice: Callable) -> Verdict:
         "three frames without polyp among five": [(5, 0, 0), (0, 0, 0), (1, 1, 3), (0, 0, 0), (0, 0, 0)],
         "only frames without polyp, nothing predicted": [(0, 0, 0), (0, 0, 0)],
     }
-    cases = {f"{case}, tp fp fn = {rows}": tuple(np.array(rows).T.copy()) for case, rows in cases.items()}
+    cases = {f"{case}, tp fp fn = {rows}": tuple(np.array(rows).T.copy()) for case, rows in images.items()}
     nothing = "reduce_dice returns None; return the per-image mean, the pooled Dice, a count"
     parts = "the mean over images", "the pooled Dice", "the number of undefined images"
     compare(reduce_dice, cases, _reduce, nothing=nothing, close=1e-9, parts=parts)

@@ -20,7 +20,7 @@ def check_feeds(answer: Callable[[int, int], list[Node]]) -> Verdict:
 
     @wraps(answer)
     def in_order(i: int, j: int) -> list[Node] | None:
-        return None if (found := answer(i, j)) is None else sorted(map(tuple, found))
+        return None if (found := answer(i, j)) is None else sorted((row, step) for row, step in found)
 
     nothing = "return a list of (row, step) pairs; feeds(0, 0) gave None"
     hints = {"it reads the frame, and no node": lambda i, j: [(i - 1, 0)]}
@@ -114,15 +114,18 @@ def _measured_field(layers: Sequence[tuple[int, int]]) -> int:
     for kernel, stride in layers:
         y = nn.functional.conv1d(y, torch.ones(1, 1, kernel, dtype=torch.float64), stride=stride)
     y[..., y.shape[-1] // 2].sum().backward()
+    assert x.grad is not None
     return int((x.grad != 0).sum())
 
 
 @cache
-def _size_and_cost(kind: type[SegmentationNetwork], widths: tuple[int, ...]) -> tuple[int, int]:
+def _size_and_cost(
+    kind: Callable[[tuple[int, ...]], SegmentationNetwork], widths: tuple[int, ...]
+) -> tuple[int, int]:
     """Trainable parameters, and multiply-adds of the convolutions for one frame of 256 x 256."""
     adds: list[int] = []
 
-    def count(layer: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+    def count(layer: Any, inputs: Any, output: torch.Tensor) -> None:
         adds.append(layer.weight.numel() * output.shape[-2] * output.shape[-1])
 
     with torch.device("meta"):

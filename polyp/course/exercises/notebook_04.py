@@ -67,7 +67,7 @@ def _one_draw(augment: Callable[..., Any], pair: Pair, seed: int) -> int:
 
 
 @checker
-def check_flip_and_turn(augment: Callable[..., Any] | None) -> Verdict:
+def check_flip_and_turn(augment: Callable[..., Any]) -> Verdict:
     """Exercise 2: image (H, W, 3) and mask (H, W), mirrored and turned by one draw from a generator."""
     pairs = _coded_pair(5, 7), _coded_pair(6, 6)  # where height and width differ, a quarter turn swaps them
     seen = {_one_draw(augment, pair, seed) for pair in pairs for seed in range(200)}
@@ -130,10 +130,10 @@ def check_broken(answer: list[str] | None) -> Verdict:
     """Exercise 3: the names of the `SUSPECTS` that do not move the mask with the frame."""
     if not isinstance(answer, list | tuple | set) or not set(map(str, answer)) <= SUSPECTS.keys():
         raise NotYet(f"give a list of names out of {', '.join(SUSPECTS)}")
-    answer = set(answer)
-    if sound := sorted(answer - _BROKEN.keys()):
+    named = set(map(str, answer))
+    if sound := sorted(named - _BROKEN.keys()):
         raise NotYet(f"{sound[0]!r} is sound, expected a list without it: its mask arrives with every frame")
-    if missing := _BROKEN.keys() - answer:
+    if missing := _BROKEN.keys() - named:
         raise NotYet(
             f"{len(missing)} more part frame and mask, but not with every seed; look at the worst of 20"
         )

@@ -90,7 +90,7 @@ def check_grid(answer: Callable[[nn.ModuleDict, Tensor, int], list[Tensor]]) -> 
     for widths, levels in (((4, 6), (1,)), ((4, 6, 8), (2, 1)), ((3, 4, 5, 6, 7), (4, 3, 2, 1))):
         nodes = UNetPlusPlus(widths).eval().nodes
         for level in levels:
-            case, runs = f"depth {len(widths) - 1}, level {level}", Counter()
+            case, runs = f"depth {len(widths) - 1}, level {level}", Counter[str]()
             expected = {f"X[0][{j}]": _node(nodes, x, 0, j) for j in range(1, level + 1)}
             hooks = [
                 node.register_forward_hook(lambda *_, name=name, runs=runs: runs.update([name]))

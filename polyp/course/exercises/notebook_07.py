@@ -30,7 +30,7 @@ def check_ceilings(ceilings: dict[tuple[int, int], float] | None) -> Verdict:
     nothing = "ceilings is None; make it a dictionary {(height, width): Dice} of at least 3 sizes"
     found = noted(ceilings, nothing=nothing, least=3)
     pixels = {size: read(_pixels, size, "a size (height, width), such as (32, 40)") for size in found}
-    smallest, *_, largest = sorted(pixels, key=pixels.get)
+    smallest, *_, largest = sorted(pixels, key=lambda size: pixels[size])
     low, high = found[smallest], found[largest]
     if pixels[largest] < 4 * pixels[smallest]:
         raise NotYet(f"{smallest} and {largest} are nearly alike; take sizes at least 4 x apart in pixels")
@@ -82,7 +82,8 @@ def _mean_dice(probs: list[np.ndarray], masks: list[np.ndarray], threshold: floa
     """The oracle: over the frames where Dice is defined, from sets of pixels."""
     found = [set(np.flatnonzero(p > threshold)) for p in probs]
     true = [set(np.flatnonzero(mask)) for mask in masks]
-    return np.mean([2 * len(a & b) / (len(a) + len(b)) for a, b in zip(found, true, strict=True) if a | b])
+    dice = [2 * len(a & b) / (len(a) + len(b)) for a, b in zip(found, true, strict=True) if a | b]
+    return float(np.mean(dice))
 
 
 @checker

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from polyp.config import Config
 from polyp.course.exercises import NotYet, Verdict, ask, checker, compare, correct, difference, noted
 from polyp.model.efficientnet import InvertedResidual
-from polyp.model.network import SegmentationNetwork, build_model
+from polyp.model.network import EfficientUNetPlusPlus, SegmentationNetwork, build_model
 
 
 @checker
@@ -73,9 +73,11 @@ def check_load_by_order(load_by_order: Callable[[nn.Module, dict[str, Tensor]], 
 
 def _module(seed: int) -> nn.Module:
     torch.manual_seed(seed)
-    module = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1))
-    nn.init.uniform_(module[1].running_mean)
-    nn.init.uniform_(module[1].bias)
+    norm = nn.BatchNorm2d(4)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), norm, nn.Conv2d(4, 4, 1))
+    for values in (norm.running_mean, norm.bias):
+        assert values is not None  # a norm that learns has both
+        nn.init.uniform_(values)
     return module
 
 
@@ -87,7 +89,7 @@ def _values(module: nn.Module) -> list[np.ndarray]:
 def check_two_rates(two_rates: Callable[[SegmentationNetwork, float, float], list[dict]]) -> Verdict:
     """Exercise 3: `two_rates(model, lr, share)` is a list of groups for an optimiser, `params` and `lr`."""
     config = Config(encoder="efficientnet-lite0", widths=(4, 6, 8, 10))
-    model = build_model(config)
+    model = EfficientUNetPlusPlus(config.encoder, config.widths)
     inside = set(model.encoder.parameters())
     names = [name + " (encoder)" * (p in inside) for name, p in model.named_parameters()]
 

@@ -237,5 +237,5 @@ def check_own_case(observed: dict[str, float] | None) -> Verdict:
     costs = {name: found["honest"] - dice for name, dice in found.items() if name != "honest"}
     if max(map(abs, costs.values())) < 0.001:
         raise NotYet("none of them changed the Dice; is the changed frame what the network gets?")
-    worst = max(costs, key=costs.get)
+    worst = max(costs, key=lambda name: costs[name])
     return correct(f"of {len(costs)} mistakes, {worst!r} costs most: {costs[worst]:+.3f} Dice")

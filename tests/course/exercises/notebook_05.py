@@ -137,6 +137,6 @@ WRONG = {
         ("momentum 0.1: not 29.5 batches; run", {0.1: 29.5}),
         ("try at least three values of momentum; you have 1", {0.1: 29}),
         ("your values are between 0.1 and 0.3", {0.1: 29, 0.2: 14, 0.3: 9}),
-        ("your values are between 0.1 and 0.3", {"0.1": 29, "0.2": 14, "0.3": 9}),
+        ("expected a key to be a number", {"0.1": 29, "0.2": 14, "0.3": 9}),
     ],
 }
