@@ -13,10 +13,22 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import pytest
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Keep the cells of a notebook together and in order: they share a kernel. Mark what runs notebooks."""
+    """Mark what executes notebooks, and begin with it: the longest last would leave one process idle."""
     for item in items:
         if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
             item.add_marker(pytest.mark.notebook)
+    items.sort(key=lambda item: item.get_closest_marker("notebook") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give the cells of a notebook to one process, in order: they share a kernel. Other tests go one by one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class WholeNotebooks(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return file if file.endswith(".ipynb") else nodeid
+
+    return WholeNotebooks(config, log)

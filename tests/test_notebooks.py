@@ -7,6 +7,7 @@ import tomllib
 import pandas as pd
 import pytest
 from nbclient import NotebookClient
+from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from polyp.data.synthetic import write_dataset
@@ -127,7 +128,7 @@ def other_folder(tmp_path_factory):
 @each_notebook
 def test_solved_and_with_other_parameters(path, other_folder, tmp_path):
     """With every stub replaced by its solution, on other data, it runs, and every checker says Correct."""
-    notebook = read(path)
+    notebook = load_notebook_node(str(path))
     exercises = []
     for cell, following in zip(notebook.cells, [*notebook.cells[1:], None], strict=True):
         if "exercise" in tags(cell):
