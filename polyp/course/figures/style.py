@@ -17,6 +17,7 @@ def show(figure: Figure, alt: str) -> None:
         figure: any matplotlib figure.
         alt: what the picture shows, in a sentence or two.
     """
+    import matplotlib.pyplot as plt
     from IPython.display import display  # only notebooks have it
 
     # 256 colours take a third of the room, and a notebook should stay small enough to review.
@@ -24,3 +25,4 @@ def show(figure: Figure, alt: str) -> None:
     Image.open(BytesIO(to_png(figure))).convert("RGB").quantize(256).save(small, format="PNG", optimize=True)
     content = {"image/png": small.getvalue(), "text/plain": alt}
     display(content, metadata={"image/png": {"alt": alt}}, raw=True)
+    plt.close(figure)  # or the notebook would show a figure of pyplot's once more, without the description
