@@ -76,7 +76,7 @@ def build_parser() -> Parser:
 
 
 def _add_data(commands) -> None:
-    data = commands.add_parser("data", help="get, check and split datasets")
+    data = commands.add_parser("data", help="list, get, check and split datasets")
     actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
     names = actions.add_parser("list", help="list the known datasets")
     names.set_defaults(run=run_data_list)
