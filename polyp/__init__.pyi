@@ -10,6 +10,7 @@ from .data import find_dataset as find_dataset
 from .data import open_data as open_data
 from .data import read_image as read_image
 from .data import read_mask as read_mask
+from .data import read_sequences as read_sequences
 from .errors import DataError as DataError
 from .errors import UsageError as UsageError
 from .model import UNet as UNet

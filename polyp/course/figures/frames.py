@@ -1,11 +1,11 @@
-"""Frames and masks side by side."""
+"""Frames side by side, with their masks, and which part of a split each is in."""
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from polyp.course.figures.style import BLUE, outline, show_frame
+from polyp.course.figures.style import ORANGE, outline, show_frame
 
 
 def frames_with_masks(images: torch.Tensor, masks: torch.Tensor, names: list[str]) -> Figure:
@@ -38,7 +38,7 @@ def picture_grid(
         pictures: uint8 0-255, RGB (H, W, 3) or grey (H, W), all of one shape.
         titles: one for each.
         masks: {0, 1} (H, W) or None, one for each.
-        columns: how many stand in a row.
+        columns: how many pictures are in a row.
         width: of one picture, in inches.
     """
     rows = -(-len(pictures) // columns)
@@ -49,8 +49,9 @@ def picture_grid(
         axis.imshow(picture, cmap="gray", vmin=0, vmax=255)
         axis.set_axis_off()
         axis.set_title(title)
-        if masks is not None and masks[number] is not None:
-            outline(axis, masks[number], "white")
+        mask = None if masks is None else masks[number]
+        if mask is not None:
+            outline(axis, mask, "white")
     return figure
 
 
@@ -75,31 +76,24 @@ def tiles(pictures: list[torch.Tensor], names: list[str]) -> Figure:
     return figure
 
 
-def mask_close_up(image: np.ndarray, mask: np.ndarray, size: int = 9) -> Figure:
-    """A frame and its mask, and below both a few pixels at the polyp's edge, the mask's with their values.
+def split_strips(splits: dict[str, pd.DataFrame]) -> Figure:
+    """Which part each frame of each video is in: one row per video, one mark per frame, one panel per split.
 
     Args:
-        image: uint8 RGB (H, W, 3).
-        mask: {0, 1} (H, W).
-        size: pixels across of the close-up.
+        splits: a title -> a table with the columns video and part (train, val, test), frames in order.
     """
-    edges = np.argwhere(mask[1:] != mask[:-1])  # the row above an edge, and its column
-    middle = edges[len(edges) // 2] if len(edges) else np.zeros(2, int)
-    top, left = np.clip(middle - size // 2, 0, np.subtract(mask.shape, size)).tolist()
-    figure = Figure(figsize=(6.6, 5.8), layout="constrained")
-    axes = figure.subplots(2, 2, height_ratios=(1, 1.25))
-    titles = ("the frame", "its mask", f"{size} x {size} pixels of it", "the same of the mask")
-    for axis, title in zip(axes.flat, titles, strict=True):
-        axis.set_title(title, fontsize=13)
-        axis.set(xticks=[], yticks=[])
-    inside = np.s_[top : top + size, left : left + size]
-    for (whole, close), picture in zip(axes.T, (image, mask), strict=True):
-        whole.imshow(picture, cmap="gray", vmin=0)
-        close.imshow(picture[inside], cmap="gray", vmin=0)
-        for colour, width in (("white", 5), (BLUE, 2.5)):  # a little larger than it is, to be seen
-            corner = (left - 4, top - 4)
-            frame = Rectangle(corner, size + 7, size + 7, fill=False, edgecolor=colour, linewidth=width)
-            whole.add_patch(frame)
-    for (y, x), value in np.ndenumerate(mask[inside]):
-        axes[1, 1].text(x, y, int(value), ha="center", va="center", fontsize=12, color="wk"[value])
+    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
+    marks = (("train", "#C8C8C8", "s"), ("val", ORANGE, "D"), ("test", "black", "o"))
+    for axis, (title, table) in zip(
+        figure.subplots(1, len(splits), sharey=True, squeeze=False)[0], splits.items(), strict=True
+    ):
+        place = table.groupby("video").cumcount() + 1
+        for part, colour, shape in marks:
+            rows = table["part"] == part
+            axis.plot(place[rows], table["video"][rows], shape, color=colour, label=part, markersize=6)
+        axis.set(title=title, xlabel="frame of the video")
+        axis.locator_params(integer=True)
+    figure.axes[0].set_ylabel("video")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure

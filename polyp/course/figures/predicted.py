@@ -1,4 +1,4 @@
-"""Predicted masks beside the expert's."""
+"""Predicted masks against the expert's."""
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ def predictions(
 
 
 def gallery(images: list, masks: list, preds: list, titles: list[str]) -> Figure:
-    """A column a frame: the frame above; below, the expert's outline in white and the model's dashed.
+    """One column per frame: the frame above; below, the expert's outline in white and the model's dashed.
 
     Args:
         images: uint8 RGB, each (H, W, 3); sizes may differ.
@@ -105,49 +105,4 @@ def map_to_mask(image: np.ndarray, probs: np.ndarray, threshold: float, mask: np
     outline(axes[2], mask, "white", "-")
     outline(axes[2], above, LIGHT_BLUE, "--")
     figure.supxlabel("white: the polyp     light blue, dashed: what the map calls polyp", fontsize=11)
-    return figure
-
-
-def prediction_steps(image: np.ndarray, small: np.ndarray, coarse: np.ndarray, probs: np.ndarray) -> Figure:
-    """A prediction in four steps: the frame, what the network sees, its probabilities, the same enlarged.
-
-    Args:
-        image: uint8 RGB (H, W, 3).
-        small: uint8 RGB (h, w, 3), the frame at the network's size.
-        coarse: probabilities (h, w).
-        probs: probabilities (H, W); the line is where they pass 0.5.
-    """
-    figure = Figure(figsize=(7, 5.4), layout="constrained")
-    axes = figure.subplots(2, 2).flat
-    titles = ("1  the frame", "2  what the network sees", "3  what it answers", "4  enlarged; line at 0.5")
-    for axis, pixels, title in zip(axes, (image, small, coarse, probs), titles, strict=True):
-        picture = axis.imshow(pixels, cmap="gray", vmin=0, vmax=1 if pixels.ndim == 2 else None)
-        axis.set_title(f"{title}  ({pixels.shape[1]} x {pixels.shape[0]})", fontsize=11)
-        axis.set_axis_off()
-    outline(axis, probs > 0.5, ORANGE)
-    figure.colorbar(picture, ax=figure.axes, label="probability of polyp", shrink=0.6)
-    return figure
-
-
-def flip_disagreement(image: np.ndarray, mask: np.ndarray, flipped: np.ndarray) -> Figure:
-    """A frame with its mask, and the mean and the spread of the probabilities of its mirrorings.
-
-    Args:
-        image: uint8 RGB (H, W, 3).
-        mask: {0, 1}, (H, W).
-        flipped: probabilities (mirrorings, H, W), all turned back.
-    """
-    figure = Figure(figsize=(9, 2.9), layout="constrained")
-    first, *rest = figure.subplots(1, 3)
-    first.imshow(image)
-    outline(first, mask, "white")
-    outline(first, flipped.mean(axis=0) > 0.5, LIGHT_BLUE, "--", width=3)
-    first.set_title("white: expert; dashed: model", fontsize=11)
-    first.set_axis_off()
-    maps = ((flipped.mean(axis=0), "mean of the four", 1), (flipped.std(axis=0), "standard deviation", None))
-    for axis, (pixels, title, highest) in zip(rest, maps, strict=True):
-        picture = axis.imshow(pixels, cmap="gray", vmin=0, vmax=highest)
-        axis.set_title(title, fontsize=11)
-        axis.set_axis_off()
-        figure.colorbar(picture, ax=axis, shrink=0.8)
     return figure
