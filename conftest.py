@@ -6,7 +6,7 @@ This file is at the top because `pytest notebooks/02_metrics.ipynb` does not rea
 import os
 
 # Two processes share the cores. More threads in each would spin at every barrier for cores that the other
-# one uses (`polyp bench --threads` measures it). Kernels and child processes inherit both.
+# one uses (`polyp experiment threads` measures it). Kernels and child processes inherit both.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

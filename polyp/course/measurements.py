@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from polyp.config import PRESETS, Config, changed, configure
+from polyp.course.threads import threads
 from polyp.data.check import count_near_duplicates, survey
 from polyp.data.dataset import FrameCache, PolypDataset, Splits, open_data, read_pair
 from polyp.data.images import read_mask
@@ -318,4 +319,5 @@ MEASUREMENTS: dict[str, Callable[[str | Path | None], dict[str, Any]]] = {
     "dataset_facts": dataset_facts,
     "encoder_inputs": encoder_inputs,
     "mistakes": mistakes,
+    "threads": threads,
 }

@@ -124,7 +124,7 @@ def check_broken_network(model: nn.Module | None) -> Verdict:
     if model is None:
         raise NotYet("put a network into `broken`")
     if not isinstance(model, nn.Module):
-        raise NotYet(f"`broken` is {show(model)}; expected a network such as network.UNet((4, 8, 16))")
+        raise NotYet(f"`broken` is {show(model)}; expected a network such as UNet((4, 8, 16))")
     generator = torch.Generator().manual_seed(5)
     for height, width in ((32, 48), (33, 47), (5, 7)):
         image = torch.randint(0, 256, (2, 3, height, width), dtype=torch.uint8, generator=generator)

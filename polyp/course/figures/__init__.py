@@ -26,25 +26,9 @@ from Okabe and Ito's colour-blind-safe palette; two that meet in a figure also d
 greyscale.
 """
 
-from polyp.course.figures.frames import frames_with_masks as frames_with_masks
-from polyp.course.figures.frames import picture_grid as picture_grid
-from polyp.course.figures.frames import split_strips as split_strips
-from polyp.course.figures.frames import tiles as tiles
-from polyp.course.figures.networks import build_order as build_order
-from polyp.course.figures.networks import node_grids as node_grids
-from polyp.course.figures.predicted import error_maps as error_maps
-from polyp.course.figures.predicted import gallery as gallery
-from polyp.course.figures.predicted import map_to_mask as map_to_mask
-from polyp.course.figures.predicted import predictions as predictions
-from polyp.course.figures.scores import bootstrap_histograms as bootstrap_histograms
-from polyp.course.figures.scores import threshold_curves as threshold_curves
-from polyp.course.figures.style import BLUE as BLUE
-from polyp.course.figures.style import GREEN as GREEN
-from polyp.course.figures.style import LIGHT_BLUE as LIGHT_BLUE
-from polyp.course.figures.style import ORANGE as ORANGE
-from polyp.course.figures.style import PINK as PINK
-from polyp.course.figures.style import outline as outline
-from polyp.course.figures.style import show as show
-from polyp.course.figures.style import show_frame as show_frame
-from polyp.run.pictures import comparison as comparison
-from polyp.run.pictures import curves as curves
+from polyp.course.figures.frames import frames_with_masks, picture_grid, split_strips, tiles
+from polyp.course.figures.networks import build_order, node_grids
+from polyp.course.figures.predicted import error_maps, gallery, map_to_mask, predictions
+from polyp.course.figures.scores import bootstrap_histograms, threshold_curves
+from polyp.course.figures.style import BLUE, GREEN, LIGHT_BLUE, ORANGE, PINK, outline, show, show_frame
+from polyp.run.pictures import comparison, curves
