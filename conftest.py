@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give the cells of a notebook to one process, in order: they share a kernel. Other tests go one by one."""
+    """Give a notebook's cells to one process, in order: they share a kernel. Other tests go one by one."""
     from xdist.scheduler import LoadScopeScheduling
 
     class WholeNotebooks(LoadScopeScheduling):

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from polyp.config import PRESETS, Config, changed, configure
 from polyp.course.threads import threads
@@ -134,13 +134,13 @@ def thumbnail(image: np.ndarray, side: int = 16) -> np.ndarray:
     """A frame, uint8 (H, W, 3), as a unit vector of side * side * 3 numbers."""
     vector = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     vector -= vector.mean()
-    return vector / max(np.linalg.norm(vector), 1e-6)
+    return vector / max(float(np.linalg.norm(vector)), 1e-6)
 
 
 def _dice(preds: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Dice of each of N pairs of masks, (N, H, W) of 0 and 1; NaN where both are empty."""
-    preds, targets = (torch.from_numpy(masks > 0)[:, None] for masks in (preds, targets))
-    return dice_score(count_pixels(preds, targets)).numpy()
+    pair = (torch.from_numpy(masks > 0)[:, None] for masks in (preds, targets))
+    return dice_score(count_pixels(*pair)).numpy()
 
 
 def _origin(data: str, pairs: list) -> dict[str, Any]:
@@ -195,7 +195,10 @@ def symmetric(encoder):
     """The same encoder with as many zeros before as after."""
     for module in encoder.modules():
         if isinstance(module, ConvNorm) and module.margin is not None:
-            module.margin = (module[0].kernel_size[0] // 2,) * 4
+            convolution = module[0]
+            assert isinstance(convolution, nn.Conv2d)
+            around = convolution.kernel_size[0] // 2
+            module.margin = (around, around, around, around)
     return encoder
 
 
