@@ -37,11 +37,6 @@ def test_the_parameters_given_in_its_other_run_are_its_own(path):
     assert read(path).metadata["polyp"]["other"].keys() <= known
 
 
-def test_notebook_06_lists_every_setting():
-    path = next(path for path in NOTEBOOKS if path.stem == "06_training")
-    assert setting_fields().keys() <= {node.id for node in names(parameters_cell(path).source)}
-
-
 def open_with(name, **parameters):
     """Execute a notebook's cells up to the first after the parameters, these replaced, in this process."""
     path = next(path for path in NOTEBOOKS if path.stem == name)

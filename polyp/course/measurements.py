@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from polyp.config import PRESETS, Config, changed, configure
 from polyp.course.threads import threads
@@ -195,10 +195,7 @@ def symmetric(encoder):
     """The same encoder with as many zeros before as after."""
     for module in encoder.modules():
         if isinstance(module, ConvNorm) and module.margin is not None:
-            convolution = module[0]
-            assert isinstance(convolution, nn.Conv2d)
-            around = convolution.kernel_size[0] // 2
-            module.margin = (around, around, around, around)
+            module.margin = (module.kernel // 2,) * 4
     return encoder
 
 

@@ -47,7 +47,8 @@ class ConvNorm(nn.Sequential):
             nn.BatchNorm2d(after, eps=1e-3, momentum=0.01),
         )
         near = (kernel - stride) // 2
-        self.margin = (near, kernel - stride - near) * 2 if stride > 1 else None
+        self.kernel = kernel
+        self.margin: tuple[int, ...] | None = (near, kernel - stride - near) * 2 if stride > 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x if self.margin is None else F.pad(x, self.margin))

@@ -101,7 +101,7 @@ def test_the_command_line_refuses_a_misspelt_name_before_it_trains(monkeypatch, 
     assert main(["experiment", "random", "fold_9"]) == 2
     assert "'fold_9'; did you mean 'fold_" in capsys.readouterr().err
     assert main(["experiment"]) == 0
-    assert capsys.readouterr().out.split() == list(experiments.EXPERIMENTS)
+    assert capsys.readouterr().out.split() == experiments.experiment_names()
 
 
 def test_frame_scores_agree_with_scikit_learn(tiny):
