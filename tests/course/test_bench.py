@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ def test_it_measures_and_writes(monkeypatch, tmp_path, capsys):
     """The machinery at a size of no interest; a test does not judge speed."""
     monkeypatch.setattr(module, "SIZE", (32, 32))
     monkeypatch.setattr(module, "BATCH", 2)
+    small = partial(module.write_dataset, sequences=3, frames=4, height=48, width=64)
+    monkeypatch.setattr(module, "write_dataset", small)
     results = bench(rounds=1, out=tmp_path / "bench.json")
     assert json.loads((tmp_path / "bench.json").read_text()) == results
     contests = [value for value in results.values() if isinstance(value, dict)]
