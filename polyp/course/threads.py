@@ -42,7 +42,7 @@ print(json.dumps(times[STEPS // 4:]))
 """
 
 
-def threads(data_path: str | Path | None = None, steps: int = 40, rounds: int = 3) -> dict[str, Any]:
+def threads(data_path: str | Path | None = None, steps: int = 16, rounds: int = 2) -> dict[str, Any]:
     """Measure one training step of preset `quick` under each of `SETTINGS`.
 
     Args:
