@@ -15,11 +15,11 @@ from .data import read_mask as read_mask
 from .data import read_sequences as read_sequences
 from .errors import DataError as DataError
 from .errors import UsageError as UsageError
-from .model import bootstrap_mean as bootstrap_mean
 from .run import fit as fit
 from .run import load_model as load_model
 from .run import new_model as new_model
 from .run import predict_probs as predict_probs
+from .run import score as score
 from .run import train as train
 from .run import validate as validate
 

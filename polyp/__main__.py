@@ -1,4 +1,4 @@
-"""The command line: `polyp data | train | validate | predict | experiment | report | bench`.
+"""The command line: `polyp data | train | validate | predict | score | experiment | report | bench`.
 
 Exit codes: 0 done, 1 the data or a file cannot be used, 2 the command makes no sense, 130 Ctrl-C.
 """
@@ -63,6 +63,7 @@ def build_parser() -> Parser:
     _add_train(commands)
     _add_validate(commands)
     _add_predict(commands)
+    _add_score(commands)
     _add_experiment(commands)
     report = commands.add_parser(
         "report", help="renew docs/results.md, the README and the model card from the results"
@@ -80,8 +81,8 @@ def _add_data(commands) -> None:
     actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
     names = actions.add_parser("list", help="list the known datasets")
     names.set_defaults(run=run_data_list)
-    check = actions.add_parser("check", help="list what is in a dataset and what is wrong with it")
-    check.add_argument("path", metavar="PATH", help="a dataset's folder, or its name")
+    check = actions.add_parser("check", help="list what is in datasets, what is wrong, and what they share")
+    check.add_argument("paths", metavar="PATH", nargs="+", help="a dataset's folder, or its name")
     check.set_defaults(run=run_data_check)
     get = actions.add_parser("get", help="download a dataset, or unpack its archive")
     get.add_argument("name", metavar="NAME", help="which; `polyp data list` names them")
@@ -174,6 +175,50 @@ def _add_predict(commands) -> None:
     predict.set_defaults(run=run_predict)
 
 
+def _add_score(commands) -> None:
+    score = commands.add_parser(
+        "score",
+        help="score anyone's masks or probability maps by every convention in use",
+        description="Score masks or probability maps, from any framework, against the true masks:\n"
+        "one table, one row per convention, named after who uses it, with intervals.",
+        epilog="examples:\n"
+        "  polyp score predictions/probabilities data/kvasir-seg\n"
+        "  polyp score mine/ masks/ --paired theirs/ --sequences sequences.csv --out frames.csv\n",
+    )
+    score.add_argument("predictions", metavar="PREDICTIONS", help="a folder of maps: 8-bit grey, or .npy")
+    score.add_argument("truth", metavar="TRUTH", help="a folder of masks, or a dataset's folder or name")
+    score.add_argument("--paired", metavar="OTHER", help="compare with another method's maps of these frames")
+    score.add_argument(
+        "--sequences",
+        type=Path,
+        metavar="FILE",
+        help="a table frame,sequence (default: sequences.csv or centres.csv beside TRUTH)",
+    )
+    score.add_argument("--by-frame", action="store_true", help="draw single frames for the intervals")
+    score.add_argument("--subset", action="store_true", help="score only the frames that are predicted")
+    score.add_argument(
+        "--values",
+        choices=("auto", "0-1", "0-255", "logits"),
+        default="auto",
+        help="what the maps hold (default: auto, told from all of them together)",
+    )
+    score.add_argument(
+        "--threshold", type=float, default=0.5, metavar="P", help="polyp above this probability (default 0.5)"
+    )
+    score.add_argument(
+        "--min-area", type=int, default=10, metavar="N", help="pixels of the least region (default 10)"
+    )
+    score.add_argument(
+        "--overlap", type=float, default=0.5, metavar="X", help="IoU that finds a polyp (default 0.5)"
+    )
+    score.add_argument(
+        "--tolerance", type=float, default=2.0, metavar="X", help="pixels, of the NSD (default 2)"
+    )
+    score.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    score.add_argument("--out", type=Path, metavar="FILE", help="write the table of all frames as CSV")
+    score.set_defaults(run=run_score)
+
+
 def _add_model_use(parser) -> None:
     parser.add_argument(
         "--threshold", type=float, metavar="P", help="polyp above this probability (default: the model's)"
@@ -198,11 +243,15 @@ def _add_experiment(commands) -> None:
 
 
 def run_data_check(args) -> int:
-    from polyp.data import find_dataset, survey
+    from itertools import combinations
 
-    found = survey(find_dataset(args.path))
-    print(found)
-    return 0 if found.ok else 1
+    from polyp.data import find_dataset, find_overlap, survey
+
+    found = {path: survey(find_dataset(path)) for path in args.paths}
+    print("\n\n".join(map(str, found.values())))
+    for (first, a), (second, b) in combinations(found.items(), 2):
+        print(f"\n{find_overlap(first, a.prints, second, b.prints)}")
+    return 0 if all(survey.ok for survey in found.values()) else 1
 
 
 def run_data_list(args) -> int:
@@ -220,7 +269,7 @@ def run_data_get(args) -> int:
 
 
 def run_data_split(args) -> int:
-    from polyp.data.split import write_splits
+    from polyp.data.sources import write_splits
 
     for path in write_splits(args.name, args.out, args.data_path):
         print(path)
@@ -244,6 +293,8 @@ def run_train(args) -> int:
     which = "last" if config.refit else "best"
     scored = [f"{part}, {_scores_line(metrics[part])}" for part in ("val", "test") if metrics[part]]
     print(f"{which} epoch {metrics['epoch']}; " + "; ".join(scored or ["no frames were left to score it on"]))
+    if (groups := metrics["data"].get("groups", "video")) != "video":
+        print(f"which frames are of one video is not known: only {groups} kept apart, so scores may flatter")
     print(f"run folder: {run.path}")
     if not args.test:
         print(f"once all is chosen, score the test frames: polyp validate '{run.best}'")
@@ -285,6 +336,34 @@ def run_predict(args) -> int:
         print(f"polyp predict: {error}", file=sys.stderr)
     print(f"{len(rows)} masks in {args.out / 'masks'}, table in {args.out / f'predictions.{args.table}'}")
     return 1 if errors else 0
+
+
+def run_score(args) -> int:
+    import json
+
+    from polyp.disk import write_atomic
+    from polyp.run import score
+
+    if args.by_frame and args.sequences:
+        raise UsageError("--by-frame and --sequences contradict each other; give one of them")
+    found = score(
+        args.predictions,
+        args.truth,
+        sequences=False if args.by_frame else args.sequences,
+        paired=args.paired,
+        values=args.values,
+        subset=args.subset,
+        threshold=args.threshold,
+        min_area=args.min_area,
+        overlap=args.overlap,
+        tolerance=args.tolerance,
+        progress=True,
+    )
+    print(json.dumps(found.to_dict(), indent=2) if args.json else found)
+    if args.out:
+        path = write_atomic(args.out, found.frames.to_csv(index=False))
+        print(f"one row per frame: {path}", file=sys.stderr if args.json else sys.stdout)
+    return 0
 
 
 def run_experiment(args) -> int:

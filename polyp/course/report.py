@@ -18,7 +18,7 @@ from polyp.course.front import front_picture
 from polyp.data.split import packaged_split
 from polyp.disk import make_folder, project_root, write_atomic
 from polyp.errors import DataError
-from polyp.model.metrics import bootstrap_mean
+from polyp.model.intervals import bootstrap_mean
 from polyp.run.pictures import BLUE, ORANGE, to_png
 
 BEGIN, END = "<!-- polyp report -->", "<!-- end of polyp report -->"

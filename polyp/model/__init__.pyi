@@ -4,6 +4,8 @@ from .efficientnet import efficientnet_lite as efficientnet_lite
 from .efficientnet import encoder_widths as encoder_widths
 from .efficientnet import imagenet_weights as imagenet_weights
 from .efficientnet import load_imagenet as load_imagenet
+from .intervals import bootstrap as bootstrap
+from .intervals import bootstrap_mean as bootstrap_mean
 from .losses import LOSSES as LOSSES
 from .losses import bce_dice_loss as bce_dice_loss
 from .losses import bce_loss as bce_loss
@@ -12,7 +14,6 @@ from .losses import dice_loss as dice_loss
 from .metrics import SCORES as SCORES
 from .metrics import AverageMeter as AverageMeter
 from .metrics import Counts as Counts
-from .metrics import bootstrap_mean as bootstrap_mean
 from .metrics import concatenate as concatenate
 from .metrics import confusion_counts as confusion_counts
 from .metrics import count_pixels as count_pixels

@@ -4,10 +4,8 @@ The two usual reductions differ, and published tables mix them: the mean of the 
 weighs every frame alike, while pooling all pixels first weighs large polyps more.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -118,14 +116,16 @@ def summarise(counts: Counts) -> dict[str, float | int]:
     """Every score, reduced both ways.
 
     Returns:
-        `dice_per_image`: the mean over the images where Dice is defined, and `dice_undefined`, the
-        number where it is not; `dice_pooled`: the score of all pixels together. Likewise `iou_...`,
-        `precision_...` and `recall_...`. `images`: how many there are.
+        `dice_per_image`: the mean over the images that show a polyp and where Dice is defined, and
+        `dice_undefined`, the number of all images where it is not; `dice_pooled`: the score of all pixels
+        together, clean images included. Likewise `iou_...`, `precision_...` and `recall_...`.
+        `images`: how many there are; `clean`: how many of them show no polyp.
     """
-    summary: dict[str, float | int] = {"images": len(counts.tp)}
+    polyp = (counts.tp + counts.fn) > 0  # a clean image has its own score: marked or not
+    summary: dict[str, float | int] = {"images": len(counts.tp), "clean": int((~polyp).sum())}
     for name, score in SCORES.items():
         scores = score(counts)
-        summary[f"{name}_per_image"] = scores.nanmean().item()
+        summary[f"{name}_per_image"] = scores[polyp].nanmean().item()
         summary[f"{name}_pooled"] = score(counts.pooled()).item()
         summary[f"{name}_undefined"] = int(scores.isnan().sum())
     return summary
@@ -134,41 +134,3 @@ def summarise(counts: Counts) -> dict[str, float | int]:
 def concatenate(parts: list[Counts]) -> Counts:
     """The counts of several batches as one."""
     return Counts(*(torch.cat(column) for column in zip(*parts, strict=True)))
-
-
-def bootstrap_mean(
-    values: Sequence[float],
-    groups: Sequence[int] | None = None,
-    level: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """A percentile bootstrap interval for a mean (Efron, 1979), of frames or of whole groups of frames.
-
-    Frames of one video are alike, so they say less than as many independent ones would. With `groups`,
-    whole groups are drawn with replacement, each with all its frames (the cluster bootstrap: Field and
-    Welsh, J. R. Stat. Soc. B 69:369-390, 2007).
-
-    Args:
-        values: one score per frame; NaN (undefined) is left out.
-        groups: the video of each frame, or None to draw frame by frame.
-        level: the share of resampled means that lie inside.
-        resamples: how many are drawn.
-        seed: of the draws.
-
-    Raises:
-        ValueError: nothing to resample, or as many groups as values are needed.
-    """
-    scores = np.asarray(values, dtype=float)
-    labels = np.arange(len(scores)) if groups is None else np.asarray(groups)
-    if len(labels) != len(scores):
-        raise ValueError(f"{len(scores)} values but {len(labels)} groups; expected a group for each value")
-    defined = ~np.isnan(scores)
-    _, number = np.unique(labels[defined], return_inverse=True)
-    if len(number) == 0:
-        raise ValueError("no defined value to resample")
-    sums, sizes = np.bincount(number, scores[defined]), np.bincount(number)
-    draws = np.random.default_rng(seed).integers(0, len(sums), (resamples, len(sums)))
-    means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

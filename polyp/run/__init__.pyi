@@ -22,6 +22,9 @@ from .prediction import predict_masks as predict_masks
 from .prediction import predict_probs as predict_probs
 from .prediction import table_row as table_row
 from .prediction import write_predictions as write_predictions
+from .scoring import Paired as Paired
+from .scoring import Scores as Scores
+from .scoring import score as score
 from .training import SCHEDULES as SCHEDULES
 from .training import Diverged as Diverged
 from .training import Epoch as Epoch

@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-import scipy.stats
 import torch
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 from torchmetrics.functional.segmentation import dice_score as torchmetrics_dice
@@ -11,7 +10,6 @@ from polyp.model import metrics
 from polyp.model.metrics import (
     AverageMeter,
     Counts,
-    bootstrap_mean,
     confusion_counts,
     dice_score,
     iou_score,
@@ -111,29 +109,3 @@ def test_average_meter_weighs_by_count():
     meter.update(torch.tensor(2.0, requires_grad=True), n=1)
     assert meter.avg == 1.25
     assert not meter.sum.requires_grad  # else it would keep every batch's graph alive
-
-
-def test_bootstrap_of_frames_agrees_with_scipy():
-    values = np.random.default_rng(1).beta(5, 2, 80)
-    ours = bootstrap_mean(values)
-    theirs = scipy.stats.bootstrap((values,), np.mean, method="percentile", rng=0).confidence_interval
-    assert ours == pytest.approx(tuple(theirs), abs=0.004)
-
-
-def test_bootstrap_of_groups():
-    """Videos of equal frames are so many values, not so many frames; and the interval is wider for it."""
-    per_video = np.random.default_rng(2).beta(5, 2, 12)
-    frames, groups = np.repeat(per_video, 20), np.repeat(np.arange(12), 20)
-    assert bootstrap_mean(frames, groups) == pytest.approx(bootstrap_mean(per_video))
-    low, high = bootstrap_mean(frames, groups)
-    narrow = bootstrap_mean(frames)
-    assert (high - low) / (narrow[1] - narrow[0]) == pytest.approx(20**0.5, rel=0.15)
-
-
-def test_bootstrap_leaves_out_the_undefined_and_refuses_nothing():
-    nan = float("nan")
-    assert bootstrap_mean([0.5, nan, 0.5], [1, 1, 2]) == (0.5, 0.5)
-    with pytest.raises(ValueError, match="no defined value"):
-        bootstrap_mean([nan])
-    with pytest.raises(ValueError, match="2 values but 1 groups"):
-        bootstrap_mean([1, 2], [1])
