@@ -1,5 +1,6 @@
 """`survey`: it counts what it finds, names what is wrong, and does not stop at the first problem."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -72,6 +73,124 @@ def test_duplicates_are_found_exact_and_near(folder):
     assert facts.ok
     assert facts.duplicates == [["1", "2"]]
     assert facts.near_duplicates == 3
+    (pair,) = facts.near_pairs  # 3 is of another video than 1; 2 is told among the exact ones
+    assert set(pair[:2]) == {"1", "3"}
+    assert pair[2] == pytest.approx(1, abs=0.01)
+    assert "exact duplicates          1 (1=2)" in str(facts)
+
+
+def test_near_twins_of_one_video_are_counted_not_named(folder):
+    image = np.asarray(Image.open(folder / "images" / "1.png"))
+    write_png(folder / "images" / "2.png", (image * 0.9).astype(np.uint8))
+    facts = survey(folder)
+    assert facts.near_duplicates == 2
+    assert facts.near_pairs == []
+    (folder / "sequences.csv").unlink()
+    assert [set(pair[:2]) for pair in survey(folder).near_pairs] == [{"1", "2"}]
+
+
+def test_one_frame_with_two_masks(folder):
+    image = np.asarray(Image.open(folder / "images" / "1.png"))
+    for frame, mask in (("1", square(10, 10, 10)), ("2", square(10, 15, 10)), ("3", square(10, 10, 10))):
+        write_png(folder / "images" / f"{frame}.png", image)
+        write_png(folder / "masks" / f"{frame}.png", mask)
+    facts = survey(folder)
+    assert facts.duplicates == [["1", "2", "3"]]
+    third = pytest.approx(50 / 150)  # two squares of 100 pixels that share half
+    assert facts.two_masks == [("1", "2", third), ("2", "3", third)]
+    assert "one frame, two masks      2 (1 = 2 IoU 0.33, 2 = 3 IoU 0.33)" in str(facts)
+
+
+def test_two_empty_masks_are_the_same_and_two_sizes_are_not(folder):
+    image = np.asarray(Image.open(folder / "images" / "1.png"))
+    for frame, mask in (("1", square() * 0), ("2", square() * 0), ("3", np.zeros((5, 5), np.uint8))):
+        write_png(folder / "images" / f"{frame}.png", image)
+        write_png(folder / "masks" / f"{frame}.png", mask)
+    facts = survey(folder)
+    assert facts.two_masks == [("1", "3", 0.0), ("2", "3", 0.0)]
+    assert facts.sizes_differ == ["3"]
+
+
+def coloured(*colours) -> np.ndarray:
+    """A mask of one square of each colour, RGB."""
+    mask = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    for i, colour in enumerate(colours):
+        mask[5:20, 5 + 18 * i : 17 + 18 * i] = colour
+    return mask
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        coloured((255, 0, 0), (0, 255, 0)),  # NeoPolyp's classes
+        coloured((255, 255, 0)),  # bright enough to be read as polyp, but still a class
+        coloured(127, 255),
+        coloured(100, 150),  # numbers of polyps
+        coloured(1, 255),  # class 1, and 255 for "do not care"
+    ],
+    ids=["red and green", "yellow", "grey and white", "two greys", "class and border"],
+)
+def test_colours_and_greys_that_mean_classes(folder, mask):
+    Image.fromarray(mask).save(folder / "masks" / "2.png")
+    facts = survey(folder)
+    assert facts.class_masks == ["2"]
+    assert facts.problems == [
+        "1 masks whose colours or grey levels look like classes (draw polyps in 255, all else in 0): 2"
+    ]
+
+
+def test_noise_and_soft_edges_are_no_classes(folder):
+    soft = cv2.GaussianBlur(square(), (0, 0), 3)
+    write_png(folder / "masks" / "1.png", soft)
+    Image.fromarray(np.dstack([soft] * 3)).save(folder / "masks" / "2.jpg", quality=50)
+    (folder / "masks" / "2.png").unlink()
+    write_png(folder / "masks" / "3.png", np.maximum(square(), 11))  # a haze, as in CVC-ClinicDB
+    write_png(folder / "masks" / "4.png", np.minimum(square(), 250))
+    facts = survey(folder)
+    assert facts.in_between_masks == 4
+    assert facts.class_masks == []
+    assert facts.ok
+
+
+def test_frames_without_a_polyp(folder):
+    make_folder(folder / "negatives")
+    random = np.random.default_rng(1)
+    for name in ("9__a", "9__b", "clean"):
+        noise = random.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+        write_png(folder / "negatives" / f"{name}.png", noise)
+    write_png(folder / "masks" / "1.png", square() * 0)
+    facts = survey(folder)
+    assert facts.ok
+    assert (facts.pairs, facts.negatives) == (6, 3)
+    assert facts.sizes == {(WIDTH, HEIGHT): 9}
+    assert "frames without a polyp    3 in negatives/, 1 with an empty mask" in str(facts)
+    assert "sequences                 3, of 2 to 4 frames" in str(facts)  # the names tell the third
+    (folder / "sequences.csv").unlink()
+    assert survey(folder).ok  # sequences of clean frames alone ask nothing of the others
+
+
+def test_a_clean_frame_that_is_wrong_or_shown_elsewhere(folder):
+    make_folder(folder / "negatives")
+    (folder / "negatives" / "broken.png").write_bytes(b"no picture")
+    image = np.asarray(Image.open(folder / "images" / "1.png"))
+    write_png(folder / "negatives" / "copy.png", image)
+    write_png(folder / "negatives" / "2.png", image // 2)
+    facts = survey(folder)
+    assert facts.duplicates == [["1", "copy"]]
+    assert facts.stems_twice == ["2"]
+    assert "negatives/broken.png: not a readable image" in str(facts)
+
+
+def test_hospitals(folder):
+    (folder / "centres.csv").write_text("frame,centre\n1,Oslo\n2,Oslo\n3,Lyon\n4,Lyon\n5,Lyon\n6,Lyon\n")
+    assert "hospitals                 Lyon (4), Oslo (2)" in str(survey(folder))
+    (folder / "centres.csv").write_text("frame,centre\n1,Oslo\n")
+    (problem,) = survey(folder).problems
+    assert "5 frames missing in centres.csv: 2, 3, 4 and 2 more" in problem
+    (folder / "centres.csv").write_text("frame;centre\n1;Oslo\n")
+    facts = survey(folder)
+    assert "the first line is not 'frame,centre'" in facts.problems[0]
+    assert "sequences                 2, of 2 to 4 frames" in str(facts)
 
 
 def test_flat_images_are_no_near_twins(folder):
