@@ -37,18 +37,26 @@ class Config:
     encoder: Literal["conv", "efficientnet-lite0", "efficientnet-lite2"] = setting(
         "conv", "UNet++ only: the first column"
     )
-    data: str = setting("synthetic", "a dataset's name (`polyp data list`), or a folder of pairs")
-    split: Literal["sequence", "random"] = setting("sequence", "by video (honest) or by frame (leaks)")
+    data: str = setting("synthetic", "a dataset (`polyp data list`), a folder, or several joined by +")
+    split: Literal["sequence", "random", "hospital", "mixed", "pranet"] = setting(
+        "sequence", "by video (honest), by frame (leaks), by hospital, a share of each, or as PraNet"
+    )
+    add: str = setting("", "more data, joined by +, all of which is for training")
+    clean: bool = setting(True, "train on the frames without a polyp too, if the data has any")
+    balance: float = setting(0.0, "0 draws every frame alike, 1 gives every hospital the same share")
     train_sequences: int = setting(0, "train on this many videos only, drawn by the seed; 0 means all")
     refit: bool = setting(False, "train on the validation frames too, and keep the last epoch")
     fold: int = setting(0, "which fold is the test set, 0 to 4; a random split has only fold 0")
     size: tuple[int, int] = setting((128, 128), "height and width that the network sees")
-    augment: Literal["none", "flips", "standard"] = setting("standard", "augmentation of training frames")
+    augment: Literal["none", "flips", "standard", "strong"] = setting(
+        "standard", "augmentation of training frames"
+    )
     loss: Literal["bce", "dice", "bce_dice"] = setting("bce_dice", "loss on the logits")
     epochs: int = setting(40, "passes over the training frames")
     batch_size: int = setting(8, "frames in a step")
     lr: float = setting(2e-3, "highest learning rate of the schedule")
     pretrained: bool = setting(True, "start an encoder other than conv from its ImageNet weights")
+    init: str = setting("", "start from the weights of a checkpoint: clinicdb, which ships, or a file")
     encoder_lr: float = setting(0.3, "such an encoder's share of lr; 0 freezes it")
     schedule: Literal["onecycle", "cosine"] = setting("onecycle", "long or short warm-up, then a cosine")
     weight_decay: float = setting(1e-2, "AdamW's decoupled weight decay")
@@ -73,6 +81,7 @@ class Config:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         for name in ("fold", "patience", "workers", "seed", "weight_decay", "encoder_lr", "train_sequences"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        _require(0 <= self.balance <= 1, "balance", self.balance, "0 to 1")
         for name in ("lr", "clip_norm"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "more than 0")
         if self.refit:

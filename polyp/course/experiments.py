@@ -19,6 +19,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from polyp.config import Config, configure
+from polyp.course.hospitals import PLANS, score_plan
 from polyp.course.measurements import MEASUREMENTS
 from polyp.data.check import SPECK
 from polyp.data.dataset import PolypDataset, open_part
@@ -100,7 +101,7 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
 
 def experiment_names() -> list[str]:
     """Everything that `experiment` can do: the trainings, then the measurements."""
-    return [*EXPERIMENTS, *MEASUREMENTS]
+    return [*EXPERIMENTS, *PLANS, *MEASUREMENTS]
 
 
 def experiment_config(name: str) -> Config:
@@ -109,7 +110,8 @@ def experiment_config(name: str) -> Config:
     Raises:
         UsageError: an unknown name.
     """
-    return configure(**look_up(EXPERIMENTS, "experiment", name))
+    settings = EXPERIMENTS | {name: plan.settings for name, plan in PLANS.items()}
+    return configure(**look_up(settings, "experiment", name))
 
 
 def experiment(name: str, data_path: str | Path | None = None, out: str | Path | None = None) -> Path:
@@ -139,10 +141,11 @@ def _train_and_score(name: str, data_path: str | Path | None) -> dict[str, Any]:
     config, path = experiment_config(name), project_root() / "runs" / "experiments" / name
     run = RunFolder(path)
     if not run.metrics_file.is_file():
-        run = fit(config, path, data_path=data_path, resume=run.config_file.is_file())
+        resume = run.config_file.is_file()
+        run = fit(config, path, data_path=data_path, resume=resume, pictures=name in EXPERIMENTS)
     elif run.config() != config:
         raise UsageError(f"{path}: holds a run of another configuration; move it away")
-    return score_run(run, data_path)
+    return score_plan(name, run, data_path) if name in PLANS else score_run(run, data_path)
 
 
 def read_result(name: str) -> dict[str, Any]:
@@ -233,7 +236,7 @@ def frame_scores(model: SegmentationNetwork, dataset: PolypDataset) -> dict[str,
         (height, width), (h, w) = target.shape, image.shape[:2]
         probs = predict_probs(model, image, (h, w), mirror=True, out_size=(height, width))
         rows.append({"frame": frame, "area": round(float(target.mean()), 6)})
-        small = cv2.resize(target.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        small = cv2.resize(target.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         rows[-1] |= {"contrast": contrast(image, small.astype(bool))}
         preds = torch.from_numpy(probs > THRESHOLDS[:, None, None, None])  # (thresholds, 1, H, W)
         counts = count_pixels(preds, torch.from_numpy(target).expand_as(preds))

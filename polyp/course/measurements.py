@@ -20,7 +20,6 @@ from polyp.config import PRESETS, Config, changed, configure
 from polyp.course.threads import threads
 from polyp.data.check import count_near_duplicates, survey
 from polyp.data.dataset import FrameCache, PolypDataset, Splits, open_data, read_pair
-from polyp.data.images import read_mask
 from polyp.data.known import find_dataset
 from polyp.data.pairs import find_pairs, read_sequences
 from polyp.data.split import make_split, packaged_split, parts_of
@@ -78,7 +77,7 @@ def dataset_facts(data_path: str | Path | None = None, data: str = "cvc-clinicdb
     if sequences is None:
         raise DataError(f"{folder}: these facts are about videos; add a sequences.csv (data/README.md)")
     cache = FrameCache(pairs, PRESETS["quick"]["size"])
-    masks = [read_mask(pair.mask) for pair in pairs]
+    masks = [read_pair(pair)[1] for pair in pairs]
     brighter, shiny_inside, shiny_outside = np.mean([_light(*read_pair(pair)) for pair in pairs], axis=0)
     area = pd.Series(found.area_shares)
     video = np.array([sequences[pair.frame] for pair in pairs])

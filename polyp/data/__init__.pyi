@@ -12,6 +12,7 @@ from .dataset import Splits as Splits
 from .dataset import open_data as open_data
 from .dataset import open_part as open_part
 from .dataset import read_pair as read_pair
+from .duplicates import find_overlap as find_overlap
 from .images import list_images as list_images
 from .images import read_image as read_image
 from .images import read_mask as read_mask
@@ -21,9 +22,14 @@ from .known import find_dataset as find_dataset
 from .known import get_dataset as get_dataset
 from .pairs import Pair as Pair
 from .pairs import find_pairs as find_pairs
+from .pairs import read_centres as read_centres
 from .pairs import read_sequences as read_sequences
+from .sources import Source as Source
+from .sources import find_sources as find_sources
 from .split import PARTS as PARTS
+from .split import hospital_split as hospital_split
 from .split import make_split as make_split
+from .split import mixed_split as mixed_split
 from .split import packaged_split as packaged_split
 from .split import parts_of as parts_of
 from .split import random_split as random_split

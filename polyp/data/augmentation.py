@@ -21,10 +21,11 @@ from polyp.errors import look_up
 def evaluation_pipeline(size: tuple[int, int]) -> A.Compose:
     """Resize to (height, width): what validation, test and prediction see.
 
-    Images are averaged over the area they shrink, masks take the nearest pixel and stay 0 or 1.
+    Images are averaged over the area they shrink; masks take the pixel in the middle of that area and stay
+    0 or 1. (OpenCV's plain INTER_NEAREST takes its top left pixel: the mask would lie beside its frame.)
     """
     height, width = size
-    return A.Compose([A.Resize(height, width, cv2.INTER_AREA, mask_interpolation=cv2.INTER_NEAREST)])
+    return A.Compose([A.Resize(height, width, cv2.INTER_AREA, mask_interpolation=cv2.INTER_NEAREST_EXACT)])
 
 
 def _flips() -> list[A.BasicTransform]:
@@ -51,10 +52,32 @@ def _standard() -> list[A.BasicTransform]:
     return [*_flips(), geometry, colour, A.GaussianBlur(blur_limit=(3, 5), p=0.1)]
 
 
+def _strong() -> list[A.BasicTransform]:
+    """For frames of other hospitals: any angle, 0.6 to 1.5 times the size, other lamps and sensors.
+
+    Colour and light vary twice as far as in `standard`; blur, noise and compression stand for worse scopes.
+    """
+    geometry = A.Affine(
+        scale=(0.6, 1.5),
+        translate_percent=(-0.15, 0.15),
+        rotate=(-180, 180),
+        shear=(-10, 10),
+        interpolation=cv2.INTER_LINEAR,
+        mask_interpolation=cv2.INTER_NEAREST,
+        p=0.9,
+    )
+    colour = A.ColorJitter(
+        brightness=(0.5, 1.4), contrast=(0.6, 1.4), saturation=(0.5, 1.5), hue=(-0.06, 0.06), p=0.8
+    )
+    quality = [A.GaussianBlur(blur_limit=(3, 7)), A.ISONoise(), A.ImageCompression(quality_range=(40, 90))]
+    return [*_flips(), geometry, colour, A.OneOf(quality, p=0.3)]
+
+
 AUGMENTATIONS: dict[str, Callable[[], list[A.BasicTransform]]] = {
     "none": list,
     "flips": _flips,
     "standard": _standard,
+    "strong": _strong,
 }
 
 

@@ -18,13 +18,13 @@ from torch.utils.data import Dataset
 from polyp.config import Config
 from polyp.data import augmentation
 from polyp.data.images import read_image, read_mask
-from polyp.data.known import find_dataset
-from polyp.data.pairs import Pair, find_pairs, read_sequences
-from polyp.data.split import PARTS, make_split, packaged_split, parts_of
+from polyp.data.pairs import Pair
+from polyp.data.sources import find_sources, kept_together, source_names, split_table
+from polyp.data.split import PARTS, parts_of
 from polyp.disk import new_folder, project_root
 from polyp.errors import DataError, UsageError
 
-CACHE_FORMAT = "1"  # change it whenever the same files would be decoded differently
+CACHE_FORMAT = "2"  # change it whenever the same files would be decoded differently
 
 
 class FrameCache:
@@ -77,6 +77,8 @@ def _content_key(pairs: list[Pair], size: tuple[int, int]) -> str:
     for pair in pairs:
         digest.update(f"\n{pair.frame}\n".encode())
         for path in (pair.image, pair.mask):
+            if path is None:
+                continue
             digest.update(hashlib.blake2b(path.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -109,10 +111,15 @@ def _decode(pair: Pair, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, 
 def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """Decode one pair at its original size: uint8 RGB (H, W, 3) and uint8 {0, 1} (H, W).
 
+    The mask of a frame in `negatives/` is empty.
+
     Raises:
         DataError: a file cannot be read, or the two differ in size.
     """
-    image, mask = read_image(pair.image), read_mask(pair.mask)
+    image = read_image(pair.image)
+    if pair.mask is None:
+        return image, np.zeros(image.shape[:2], np.uint8)
+    mask = read_mask(pair.mask)
     if image.shape[:2] != mask.shape:
         raise DataError(
             f"{pair.mask}: the mask is {mask.shape[1]} x {mask.shape[0]} px but its image is "
@@ -167,30 +174,39 @@ class PolypDataset(Dataset):
         row = self.rows[index]
         image, mask = self.cache.images[row], self.cache.masks[row]
         if self.full_size_masks:
-            mask = read_mask(self.cache.table["mask"][row])
+            mask = self._full_size_mask(row)
         if self.augment != "none":
             seed = int(np.random.SeedSequence((self.seed, self.epoch, row)).generate_state(1)[0])
             image, mask = augmentation.apply(self.pipeline, image, mask, seed)
         image = torch.from_numpy(np.array(image)).permute(2, 0, 1)  # (H, W, 3) -> (3, H, W)
         return image, torch.from_numpy(np.array(mask))[None]  # (H, W) -> (1, H, W)
 
+    def _full_size_mask(self, row: int) -> np.ndarray:
+        file, height, width = (self.cache.table[name][row] for name in ("mask", "height", "width"))
+        return np.zeros((height, width), np.uint8) if file is None else read_mask(file)
+
 
 @dataclass(frozen=True)
 class Splits:
-    """What a run reads: its datasets, which frame is in which, and what the data are."""
+    """What a run reads: its datasets, which frame is in which, and what the data are.
+
+    `sources` names for each training frame its hospital, else its dataset, or that it shows no polyp.
+    """
 
     train: PolypDataset
     val: PolypDataset | None = None  # none with `refit`
     test: PolypDataset | None = None
     table: pd.DataFrame = field(default_factory=pd.DataFrame)  # columns frame, part
-    about: dict[str, str | int] = field(default_factory=dict)  # name, frames, content (a digest)
+    # name, frames, content (a digest); of a split by sequence also groups, see `sources.kept_together`
+    about: dict[str, str | int] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
 
 
 def open_data(config: Config, path: str | Path | None = None) -> Splits:
     """Find, decode and split the data that `config` names.
 
     Args:
-        config: its data, split, fold, refit, size, augment and seed count here.
+        config: its data, split, fold, add, clean, refit, size, augment and seed count here.
         path: where the data lies, if not in `$POLYP_DATA` or `data/`.
 
     Returns:
@@ -198,11 +214,11 @@ def open_data(config: Config, path: str | Path | None = None) -> Splits:
         out its masks at their original size.
 
     Raises:
-        DataError, UsageError: see `find_dataset`, `FrameCache` and `parts_of`; also a training set
+        DataError, UsageError: see `find_sources`, `FrameCache` and `parts_of`; also a training set
             smaller than one batch, or a part without frames.
     """
-    folder, cache = _open_cache(config, path)
-    parts = _parts(_split_table(config, folder, cache), config)
+    data = _Opened(config, path)
+    parts = data.parts()
     if config.batch_size > len(parts["train"]):
         raise UsageError(
             f"batch_size is {config.batch_size}, but the training set has {len(parts['train'])} frames; "
@@ -215,36 +231,15 @@ def open_data(config: Config, path: str | Path | None = None) -> Splits:
                 "it needs more videos, or more frames"
             )
     rows = [(frame, part) for part in PARTS for frame in parts[part]]
+    cache, names = data.cache, source_names(data.own + data.added, data.areas)
     return Splits(
         train=PolypDataset(cache, parts["train"], config.augment, config.seed),
         val=None if config.refit else PolypDataset(cache, parts["val"]),
         test=PolypDataset(cache, parts["test"], full_size_masks=True),
         table=pd.DataFrame(rows, columns=["frame", "part"]),
-        about={"name": config.data, "frames": len(cache.table), "content": cache.key},
+        about=data.about(),
+        sources=[names[frame] for frame in parts["train"]],
     )
-
-
-def _parts(table: pd.DataFrame, config: Config) -> dict[str, list[str]]:
-    """The frames of each part of the run that `config` describes."""
-    parts = parts_of(table, config.fold)
-    if config.refit:
-        parts = parts | {"train": parts["train"] + parts["val"], "val": []}
-    if config.train_sequences:
-        parts["train"] = _some_sequences(table, parts["train"], config.train_sequences, config.seed)
-    return parts
-
-
-def _some_sequences(table: pd.DataFrame, frames: list[str], count: int, seed: int) -> list[str]:
-    """The frames of `count` videos among `frames`."""
-    if "sequence" not in table:
-        raise UsageError("train_sequences chooses videos, which a random split mixes; use split=sequence")
-    sequence_of = dict(zip(table["frame"].astype(str), table["sequence"], strict=True))
-    sequences = sorted({sequence_of[frame] for frame in frames})
-    if count > len(sequences):
-        raise UsageError(f"train_sequences is {count}, but {len(sequences)} videos are there to train on")
-    # A larger count keeps the videos of a smaller one, so that a learning curve only ever adds.
-    chosen = set(np.random.default_rng(seed).permutation(sequences)[:count])
-    return [frame for frame in frames if sequence_of[frame] in chosen]
 
 
 def open_part(config: Config, part: str, path: str | Path | None = None) -> PolypDataset:
@@ -255,19 +250,52 @@ def open_part(config: Config, part: str, path: str | Path | None = None) -> Poly
     """
     if config.refit and part == "val":
         raise UsageError("this run trained on its validation frames too (refit); score it on test")
-    folder, cache = _open_cache(config, path)
-    frames = None if part == "all" else _parts(_split_table(config, folder, cache), config)[part]
-    return PolypDataset(cache, frames, full_size_masks=True)
+    data = _Opened(config, path)
+    return PolypDataset(data.cache, None if part == "all" else data.parts()[part], full_size_masks=True)
 
 
-def _open_cache(config: Config, path: str | Path | None) -> tuple[Path, FrameCache]:
-    folder = find_dataset(config.data, path)
-    return folder, FrameCache(find_pairs(folder), config.size)
+class _Opened:
+    """The data that a configuration names, found and decoded."""
+
+    def __init__(self, config: Config, path: str | Path | None):
+        self.config = config
+        self.own, self.added = find_sources(config.data, config.add, path)
+        self.cache = FrameCache([p for source in self.own + self.added for p in source.pairs], config.size)
+        self.areas = self.cache.table["area"].to_numpy()
+
+    def about(self) -> dict[str, str | int]:
+        """What a run remembers of its data, see `Splits`."""
+        name = "+".join(filter(None, [self.config.data, self.config.add]))
+        about: dict[str, str | int] = {"name": name, "frames": len(self.areas), "content": self.cache.key}
+        if self.config.split == "sequence":
+            about["groups"] = ", ".join(sorted({kept_together(source) for source in self.own}))
+        return about
+
+    def parts(self) -> dict[str, list[str]]:
+        """The frames of each part."""
+        config = self.config
+        count = sum(len(source.pairs) for source in self.own)
+        table = split_table(config.split, self.own, self.areas[:count], self.cache.images[:count])
+        parts = parts_of(table, config.fold)
+        if config.refit:
+            parts = parts | {"train": parts["train"] + parts["val"], "val": []}
+        if config.train_sequences:
+            parts["train"] = _some_sequences(table, parts["train"], config.train_sequences, config.seed)
+        parts["train"] = parts["train"] + [pair.frame for source in self.added for pair in source.pairs]
+        if not config.clean:
+            polyp = set(self.cache.table["frame"][self.areas > 0])
+            parts["train"] = [frame for frame in parts["train"] if frame in polyp]
+        return parts
 
 
-def _split_table(config: Config, folder: Path, cache: FrameCache) -> pd.DataFrame:
-    table = packaged_split(config.data, config.split)
-    if table is not None:
-        return table
-    frames, areas = cache.table["frame"].tolist(), cache.table["area"].tolist()
-    return make_split(config.split, frames, areas, read_sequences(folder))
+def _some_sequences(table: pd.DataFrame, frames: list[str], count: int, seed: int) -> list[str]:
+    """The frames of `count` videos among `frames`."""
+    if "sequence" not in table:
+        raise UsageError("train_sequences chooses videos, which this split mixes; use split=sequence")
+    sequence_of = dict(zip(table["frame"].astype(str), table["sequence"], strict=True))
+    sequences = sorted({sequence_of[frame] for frame in frames}, key=lambda label: (str(type(label)), label))
+    if count > len(sequences):
+        raise UsageError(f"train_sequences is {count}, but {len(sequences)} videos are there to train on")
+    # A larger count keeps the videos of a smaller one, so that a learning curve only ever adds.
+    chosen = set(np.random.default_rng(seed).permutation(np.array(sequences, dtype=object))[:count])
+    return [frame for frame in frames if sequence_of[frame] in chosen]

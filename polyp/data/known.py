@@ -70,17 +70,29 @@ class KnownDataset(NamedTuple):
         page: where a reader finds it.
         fetch: called with an empty folder to work in; returns an archive or a folder that holds the
             dataset, or raises a `DataError` that says why not. None if only a person can download it.
+        packaged: whether it comes with the package.
+        groups: what the package's table of its `sequence` split keeps together, if it has one.
     """
 
     pairs: int | None
     page: str
     fetch: Callable[[Path], Path] | None
+    packaged: bool = False
+    groups: str = ""
 
 
 DATASETS = {
     "synthetic": KnownDataset(None, "", _generate_synthetic),
-    "cvc-clinicdb": KnownDataset(612, "https://polyp.grand-challenge.org/CVCClinicDB/", _download_clinicdb),
-    "kvasir-seg": KnownDataset(1000, "https://datasets.simula.no/kvasir-seg/", _download_kvasir),
+    "sample": KnownDataset(12, "https://datasets.simula.no/hyper-kvasir/", None, packaged=True),
+    "cvc-clinicdb": KnownDataset(
+        612, "https://polyp.grand-challenge.org/CVCClinicDB/", _download_clinicdb, groups="video"
+    ),
+    "kvasir-seg": KnownDataset(
+        1000, "https://datasets.simula.no/kvasir-seg/", _download_kvasir, groups="near-duplicates"
+    ),
+    "polypgen": KnownDataset(1537, "https://www.synapse.org/Synapse:syn26376615", None, groups="hospital"),
+    "cvc-colondb": KnownDataset(380, "http://vi.cvc.uab.es/colon-qa/cvccolondb/", None),
+    "etis-larib": KnownDataset(196, "https://polyp.grand-challenge.org/EtisLarib/", None),
 }
 
 
@@ -124,6 +136,8 @@ def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Pa
 
 
 def _home(name: str) -> Path:
+    if DATASETS[name].packaged:
+        return Path(str(files("polyp.data") / name))
     return project_root() / "data" / name
 
 
@@ -189,7 +203,9 @@ def get_dataset(name: str, archive: str | Path | None = None) -> Path:
     """
     if name not in DATASETS:
         raise UsageError(f"{name}: no such dataset; {did_you_mean(name.lower(), DATASETS)}")
-    expected, _, fetch = DATASETS[name]
+    expected, fetch = DATASETS[name].pairs, DATASETS[name].fetch
+    if DATASETS[name].packaged:
+        return _home(name)
     if archive is not None and expected is None:
         raise UsageError(f"{archive}: {name} is generated, not unpacked; leave the archive out")
     target = _home(name)
@@ -224,15 +240,15 @@ def _verified(name: str, content: Path) -> Path:
     if expected is None:  # this package's own work
         return found
     pairs = find_pairs(found)
-    if len(pairs) != expected:
-        raise DataError(f"{name}: {len(pairs)} pairs in the archive, expected {expected}; {_by_hand(name)}")
+    if (count := sum(pair.mask is not None for pair in pairs)) != expected:
+        raise DataError(f"{name}: {count} pairs in the archive, expected {expected}; {_by_hand(name)}")
     # A checksum vouches for one download; reading every pair, for any archive.
     for pair in tqdm(pairs, desc="checking", unit="pair"):
         read_image(pair.image)
-        read_mask(pair.mask)
-    # The archives do not say which frames are of one video; for some, the package's split table does.
-    table = files("polyp.data") / "splits" / f"{name}-sequence.csv"
-    if table.is_file() and read_sequences(found) is None:
+        if pair.mask:
+            read_mask(pair.mask)
+    if DATASETS[name].groups == "video" and read_sequences(found) is None:
+        table = files("polyp.data") / "splits" / f"{name}-sequence.csv"
         columns = pd.read_csv(table, usecols=["frame", "sequence"], dtype=str)
         write_atomic(found / "sequences.csv", columns.to_csv(index=False))
     return found

@@ -1,4 +1,7 @@
-"""A folder of frames and a folder of masks: finding the pairs, and the videos they are from."""
+"""A folder of frames and a folder of masks: finding the pairs, and the videos and hospitals they are from.
+
+Frames without a polyp may lie in `negatives/` beside the folder of frames; they need no masks.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +12,21 @@ from polyp.data.images import list_images, natural_sort
 from polyp.errors import DataError, name_some
 
 LAYOUTS = (("images", "masks"), ("original", "ground truth"))
+NEGATIVES = "negatives"
+
+Label = int | str  # the name of a video or a hospital
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One frame and its mask; `frame` is the stem that both file names share."""
+    """One frame and its mask; `frame` is the stem that both file names share.
+
+    The mask is None for a frame without a polyp that lies in `negatives/`.
+    """
 
     frame: str
     image: Path
-    mask: Path
+    mask: Path | None
 
 
 def subfolders(folder: Path) -> dict[str, Path]:
@@ -61,10 +70,11 @@ def scan(folder: str | Path) -> tuple[dict[str, list[Path]], dict[str, list[Path
 
 
 def find_pairs(folder: str | Path) -> list[Pair]:
-    """The pairs of a frame and a mask in `folder`, in natural order.
+    """The pairs of a frame and a mask in `folder`, in natural order, and then its frames without a polyp.
 
     They are read from `images/` and `masks/`, or from `Original/` and `Ground Truth/`, in `folder` or in
-    its `PNG/`; a pair shares its stem, not always its suffix (`7.jpg` with `7.png`).
+    its `PNG/`; a pair shares its stem, not always its suffix (`7.jpg` with `7.png`). What lies in
+    `negatives/` beside them is a frame without a polyp and needs no mask.
 
     Raises:
         DataError: no such folder, nothing in it, a frame without a mask or the reverse, or two files
@@ -86,25 +96,67 @@ def find_pairs(folder: str | Path) -> list[Pair]:
                 f"({name_some(path.name for path in alone)}); add each {missing} under the same stem, "
                 "or move these files away"
             )
-    return [Pair(stem, paths[0], masks[stem][0]) for stem, paths in images.items()]
+    pairs = [Pair(stem, paths[0], masks[stem][0]) for stem, paths in images.items()]
+    return pairs + [Pair(path.stem, path, None) for path in _negatives(folder, images)]
 
 
-def read_sequences(folder: str | Path) -> dict[str, int] | None:
-    """The video sequence of each frame, from `sequences.csv`; None if there is no such file.
+def _negatives(folder: str | Path, images: dict[str, list[Path]]) -> list[Path]:
+    """The pictures in `negatives/`, whose names must not be those of `images` too."""
+    place = subfolders(_holder(folder)).get(NEGATIVES)
+    stems: dict[str, Path] = {}
+    for path in list_images(place) if place else []:
+        other = stems.setdefault(path.stem, path) if path.stem not in images else images[path.stem][0]
+        if other is not path:
+            raise DataError(f"{path} and {other}: two frames of one name; rename one of them")
+    return list(stems.values())
 
-    It belongs next to the folder of frames, or next to the `PNG/` that holds that folder, with the
-    header `frame,sequence`: a stem and a whole number.
+
+def _holder(folder: str | Path) -> Path:
+    """The folder that holds the folder of frames."""
+    folders = layout(Path(folder))
+    return folders[0].parent if folders else Path(folder)
+
+
+def read_sequences(folder: str | Path) -> dict[str, Label] | None:
+    """The video of each frame, from `sequences.csv` (header `frame,sequence`); None if there is no such file.
+
+    A frame in `negatives/` that is not listed there, and is named `<sequence>__<anything>`, says it itself.
 
     Raises:
-        DataError: another header, a row that is not a frame and a number, or a frame listed twice.
+        DataError: see `read_labels`.
     """
-    folders = layout(Path(folder))
-    holder = folders[0].parent if folders else Path(folder)
+    listed = read_labels(folder, "sequence")
+    place = subfolders(_holder(folder)).get(NEGATIVES)
+    named = {path.stem: path.stem.split("__")[0] for path in (list_images(place) if place else [])}
+    named = {frame: sequence for frame, sequence in named.items() if sequence != frame}
+    return named | (listed or {}) or listed
+
+
+def read_centres(folder: str | Path) -> dict[str, Label] | None:
+    """The hospital of each frame, from `centres.csv` (header `frame,centre`); None if there is no such file.
+
+    Raises:
+        DataError: see `read_labels`.
+    """
+    return read_labels(folder, "centre")
+
+
+def read_labels(folder: str | Path, what: str) -> dict[str, Label] | None:
+    """What `<what>s.csv` says of each frame; None if there is no such file.
+
+    It belongs next to the folder of frames, or next to the `PNG/` that holds that folder, with the
+    header `frame,<what>`: a stem, and a number or a name. Labels that are all whole numbers are read as such.
+
+    Raises:
+        DataError: another header, a row that is not a frame and a label, or a frame listed twice.
+    """
+    holder = _holder(folder)
     places = [holder, holder.parent] if holder.name.lower() in ("png", "tif") else [holder]
-    path = next((place / "sequences.csv" for place in places if (place / "sequences.csv").is_file()), None)
+    files = (place / f"{what}s.csv" for place in places)
+    path = next((file for file in files if file.is_file()), None)
     if path is None:
         return None
-    columns = ["frame", "sequence", "more"]  # the third catches what should not be there
+    columns = ["frame", what, "more"]  # the third catches what should not be there
     try:
         lines = pd.read_csv(
             path, names=columns, dtype=str, na_filter=False, skip_blank_lines=False, encoding="utf-8-sig"
@@ -112,14 +164,19 @@ def read_sequences(folder: str | Path) -> dict[str, int] | None:
     except ValueError as error:  # not UTF-8, or not a table
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: cannot be read ({reason}); save it as CSV in UTF-8") from None
-    if lines[:1].values.tolist() != [["frame", "sequence", ""]]:
-        raise DataError(f"{path}: the first line is not 'frame,sequence'; expected that header, then 1,1")
+    if lines[:1].values.tolist() != [["frame", what, ""]]:
+        raise DataError(
+            f"{path}: the first line is not 'frame,{what}'; expected that header, then lines like 1,A"
+        )
     lines.index += 1
     rows = lines[1:][(lines[1:] != "").any(axis=1)]  # without blank lines
-    right = (rows["frame"] != "") & rows["sequence"].str.fullmatch(r"\s*[0-9]+\s*") & (rows["more"] == "")
+    right = (rows["frame"] != "") & (rows[what].str.strip() != "") & (rows["more"] == "")
     for number, row in rows[~right].iterrows():
         text = ",".join(row).rstrip(",")
-        raise DataError(f"{path}, line {number}: {text!r}; expected a frame and a whole number")
+        raise DataError(f"{path}, line {number}: {text!r}; expected a frame and its {what}")
     for number, frame in rows["frame"][rows["frame"].duplicated()].items():
         raise DataError(f"{path}, line {number}: frame {frame!r} is listed twice; keep one line")
-    return dict(zip(rows["frame"], map(int, rows["sequence"]), strict=True))
+    labels: list[Label] = rows[what].str.strip().tolist()
+    if rows[what].str.fullmatch(r"\s*[0-9]+\s*").all():
+        labels = [int(label) for label in labels]
+    return dict(zip(rows["frame"], labels, strict=True))

@@ -1,36 +1,38 @@
 """Which frame is for training, which for choosing, which for the final score.
 
-Two kinds of split, each a table with one row per frame:
+Each split is a table with one row per frame:
 
 - `sequence`: columns `frame, sequence, area, fold, validates`. A sequence is a video; all its frames
   are in one `fold`. Fold k's test set is fold k; its validation set is the sequences with `validates`
   equal to k, about half of the next fold; everything else trains.
 - `random`: columns `frame, part`, 80/10/10, frame by frame as most papers do. Nearly every test
   frame then has a frame of its own video in training, which is why scores on it flatter.
+- `mixed`: columns `frame, part`; a share of every hospital is held out, by video where videos are known.
+- `hospital`: columns `frame, part, centre, fold`; fold k tests on all of hospital k, the others train.
+- `pranet`: columns `frame, part`; the lists of most papers since PraNet (Fan et al., MICCAI 2020,
+  arXiv:2006.11392): 1450 frames of CVC-ClinicDB and Kvasir-SEG train, 62 and 100 test. There is no
+  validation part (use `refit`), and ClinicDB's test frames have frames of their own videos in training.
 
-The tables of CVC-ClinicDB are part of the package; those of other data follow from its frames alone.
+Some tables are part of the package; those of other data follow from its frames alone.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
-from polyp.data.images import read_mask
-from polyp.data.known import DATASETS, find_dataset
-from polyp.data.pairs import find_pairs, read_sequences
-from polyp.disk import make_folder, write_atomic
+from polyp.data.groups import groups_of, label_frames, videos_of
+from polyp.data.pairs import Label
 from polyp.errors import DataError, UsageError, look_up
 
 PARTS = ("train", "val", "test")
 FOLDS = 5
 
 
-def sequence_split(frames: list[str], sequences: list[int], areas: list[float]) -> pd.DataFrame:
+def sequence_split(frames: list[str], sequences: Sequence[Label], areas: Sequence[float]) -> pd.DataFrame:
     """Split by video sequence into folds that are balanced by frames and by polyp size.
 
     Args:
@@ -87,86 +89,139 @@ def random_split(frames: list[str]) -> pd.DataFrame:
     return pd.DataFrame({"frame": frames, "part": [parts[frame] for frame in frames]})
 
 
-def _by_sequence(frames: list[str], areas: list[float], sequences: dict[str, int] | None) -> pd.DataFrame:
-    if sequences is None:
+def _by_sequence(table: pd.DataFrame) -> pd.DataFrame:
+    return sequence_split(table["frame"].tolist(), groups_of(table).tolist(), table["area"].tolist())
+
+
+def mixed_split(table: pd.DataFrame, fixed: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Hold out a share of every hospital, whole groups of frames at a time: videos, or near-duplicates.
+
+    Args:
+        table: from `groups.frame_table`. A tenth of each hospital's frames are for test, a tenth for
+            choosing; of the frames without a polyp a third and a sixth, since they come in few videos.
+        fixed: the part of frames that is decided already; a hospital gets no second one of that part.
+
+    Returns:
+        columns frame, part.
+    """
+    decided = pd.Series([(fixed or {}).get(frame) for frame in table["frame"]], table.index, dtype=object)
+    part = decided.fillna("train")
+    hospital = table["centre"].map(str).where(~table["negative"], "negatives")
+    group = videos_of(table)
+    rng = np.random.default_rng(0)
+    for name in sorted(hospital.unique()):
+        rows = table.index[hospital == name]
+        shares = (1 / 3, 1 / 6) if name == "negatives" else (0.1, 0.1)
+        open_rows = rows[decided[rows].isna()]
+        members = group[open_rows].groupby(group[open_rows]).groups
+        waiting = [members[key] for key in rng.permutation(np.array(sorted(members, key=str), dtype=object))]
+        for which, share in zip(("test", "val"), shares, strict=True):
+            while waiting and (part[rows] == which).sum() < share * len(rows):
+                part[waiting.pop(0)] = which
+    return pd.DataFrame({"frame": table["frame"], "part": part})
+
+
+def hospital_split(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave one hospital out: fold k's test set is all of hospital k, in the order of their names.
+
+    The other hospitals train and choose as in `mixed_split`; what that holds out of them stays out.
+
+    Args:
+        table: from `groups.frame_table`, perhaps with the column part of a mixed split.
+
+    Returns:
+        columns frame, centre, part (see `mixed_split`), fold (-1 for frames of no known hospital).
+
+    Raises:
+        DataError: fewer than two hospitals.
+    """
+    names = sorted(table["centre"].dropna().unique(), key=str)
+    if len(names) < 2:
         raise DataError(
-            "no sequences.csv (columns frame,sequence) says which frames are of one video; "
-            "add one, or use split=random and know that its scores flatter"
+            f"a split by hospital needs at least 2 hospitals, found {len(names)}; name several datasets "
+            "(cvc-clinicdb+kvasir-seg), or say in centres.csv (columns frame,centre) whose frames are whose"
         )
-    unknown = [frame for frame in frames if frame not in sequences]
-    if unknown:
-        raise DataError(f"sequences.csv lacks {len(unknown)} frames, first '{unknown[0]}'")
-    return sequence_split(frames, [sequences[frame] for frame in frames], areas)
+    fold = table["centre"].map({name: k for k, name in enumerate(names)}).fillna(-1).astype(int)
+    parts = table if "part" in table else mixed_split(table)
+    return parts[["frame", "part"]].assign(centre=table["centre"], fold=fold)
 
 
-# Each makes a table from the frames' names, the polyp's share of each, and the frames' videos if known.
-SPLITS: dict[str, Callable[[list[str], list[float], dict[str, int] | None], pd.DataFrame]] = {
+def _pranet(table: pd.DataFrame) -> pd.DataFrame:
+    raise UsageError("the pranet split lists frames of cvc-clinicdb and kvasir-seg; name one or both")
+
+
+# Each makes a table with one row per frame from `groups.frame_table`'s.
+SPLITS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "sequence": _by_sequence,
-    "random": lambda frames, areas, sequences: random_split(frames),
+    "random": lambda table: random_split(table["frame"].tolist()),
+    "hospital": hospital_split,
+    "mixed": mixed_split,
+    "pranet": _pranet,
 }
 
 
 def make_split(
-    split: str, frames: list[str], areas: list[float], sequences: dict[str, int] | None
+    split: str, frames: list[str], areas: Sequence[float], sequences: Mapping[str, Label] | None
 ) -> pd.DataFrame:
-    """The table of one of `SPLITS` for these frames.
+    """The table of one of `SPLITS` for frames of which no more is known than their videos.
 
     Raises:
         UsageError: no such split.
         DataError: too few frames or videos; a split by sequence, but some frames' videos are not known.
     """
-    return look_up(SPLITS, "split", split)(frames, areas, sequences)
-
-
-def write_splits(data: str, folder: str | Path, data_path: str | Path | None = None) -> list[Path]:
-    """Make the split tables of a dataset from its files: `<name>-random.csv`, and `<name>-sequence.csv`.
-
-    The latter needs a `sequences.csv`. The tables in the package were made by
-    `polyp data split cvc-clinicdb --out polyp/data/splits`.
-
-    Raises:
-        DataError: the data cannot be used; see `find_dataset`, `read_mask` and `make_split`.
-    """
-    source = find_dataset(data, data_path)
-    pairs, sequences = find_pairs(source), read_sequences(source)
-    frames = [pair.frame for pair in pairs]
-    areas = [float(read_mask(pair.mask).mean()) for pair in pairs]
-    folder, name = make_folder(folder), data if data in DATASETS else source.name
-    return [
-        write_atomic(
-            folder / f"{name}-{split}.csv",
-            make_split(split, frames, areas, sequences).to_csv(index=False, lineterminator="\n"),
+    make = look_up(SPLITS, "split", split)
+    if split == "sequence" and sequences is None:
+        raise DataError(
+            "no sequences.csv (columns frame,sequence) says which frames are of one video; "
+            "add one, or use split=random and know that its scores flatter"
         )
-        for split in SPLITS
-        if split != "sequence" or sequences is not None
-    ]
+    return make(label_frames(frames, areas, sequences))
 
 
 def packaged_split(data: str, split: str) -> pd.DataFrame | None:
-    """The split table in the package, or None if it has none for this data."""
-    file = files("polyp.data") / "splits" / f"{data}-{split}.csv"
-    return pd.read_csv(file, dtype={"frame": str}) if file.is_file() else None
+    """The split table in the package, or None if it has none for this data.
+
+    Args:
+        data: a dataset's name, or several joined by `+`; then each frame is called `<dataset>/<frame>`.
+        split: a key of `SPLITS`.
+    """
+    tables = files("polyp.data") / "splits"
+    if (file := tables / f"{data}-{split}.csv").is_file():
+        return pd.read_csv(file, dtype={"frame": str})
+    names = data.split("+")
+    if not (file := tables / f"{split}.csv").is_file():
+        return None
+    table = pd.read_csv(file, dtype={"frame": str})
+    if not set(names) <= set(table["dataset"]):
+        return None
+    table = table[table["dataset"].isin(names)]
+    prefix = table["dataset"] + "/" if len(names) > 1 else ""
+    return table.assign(frame=prefix + table["frame"]).drop(columns="dataset").reset_index(drop=True)
 
 
 def parts_of(table: pd.DataFrame, fold: int = 0) -> dict[str, list[str]]:
-    """The frames of `train`, `val` and `test`.
+    """The frames of `train`, `val` and `test`; in a split by hospital, also of `left out`.
 
     Args:
-        table: from `sequence_split` or `random_split`.
+        table: from one of `SPLITS`.
         fold: which fold is the test set.
 
     Raises:
         UsageError: the table has no such fold.
     """
-    if "part" in table:
+    if "fold" not in table:
         if fold != 0:
-            raise UsageError(f"fold is {fold}; the random split has only fold 0")
+            raise UsageError(f"fold is {fold}; this split has only fold 0")
         part = table["part"]
     else:
-        folds = table["fold"].nunique()
+        folds = int(table["fold"].max()) + 1
         if fold not in range(folds):
             raise UsageError(f"fold is {fold}; this split has folds 0 to {folds - 1}")
-        part = pd.Series("train", index=table.index)
-        part[table["validates"] == fold] = "val"
-        part[table["fold"] == fold] = "test"
-    return {name: table["frame"][part == name].tolist() for name in PARTS}
+        if "validates" in table:
+            part = pd.Series("train", index=table.index)
+            part[table["validates"] == fold] = "val"
+        else:  # by hospital: the test frames of the others, if any, stay out
+            part = table["part"].where((table["part"] != "test") | (table["fold"] < 0), "left out")
+        part = part.where(table["fold"] != fold, "test")
+    names = dict.fromkeys([*PARTS, *part.unique()])
+    return {name: table["frame"][part == name].tolist() for name in names}

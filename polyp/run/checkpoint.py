@@ -20,7 +20,7 @@ from torch import Tensor
 import polyp
 from polyp.config import Config
 from polyp.disk import write_atomic
-from polyp.errors import DataError, UsageError
+from polyp.errors import DataError, UsageError, look_up
 from polyp.model.network import SegmentationNetwork, build_model
 
 FORMAT = 1
@@ -93,9 +93,23 @@ def export_half(source: str | Path, target: str | Path, **changes: Any) -> Path:
     return write_atomic(target, serialise(small, {"polyp": json.dumps(metadata, allow_nan=False)}))
 
 
-def shipped_model() -> Path:
-    """The checkpoint that comes with the package; see MODEL_CARD.md beside it."""
-    return Path(str(files("polyp.run") / "weights" / "unetpp-efficientnet-lite0.safetensors"))
+# The checkpoints that come with the package, see MODEL_CARD.md beside them: name -> file.
+WEIGHTS = {"clinicdb": "unetpp-efficientnet-lite0.safetensors"}
+SHIPPED = "clinicdb"  # the one to use when none is named
+
+
+def shipped_model(name: str = SHIPPED) -> Path:
+    """A checkpoint that comes with the package.
+
+    Raises:
+        UsageError: no such name.
+    """
+    return Path(str(files("polyp.run") / "weights" / look_up(WEIGHTS, "weights", name)))
+
+
+def find_checkpoint(name_or_path: str | Path) -> Path:
+    """The file of one of `WEIGHTS`, or the path as it is."""
+    return shipped_model(str(name_or_path)) if str(name_or_path) in WEIGHTS else Path(name_or_path)
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -137,12 +151,13 @@ def load_model(path: str | Path | None = None) -> tuple[SegmentationNetwork, dic
     """The network of a checkpoint, on the CPU in evaluation mode, and its metadata.
 
     Args:
-        path: a `.safetensors` file that `polyp` wrote; the model that comes with the package by default.
+        path: a `.safetensors` file that `polyp` wrote, or a name in `WEIGHTS`; the model that comes with the
+            package by default.
 
     Raises:
         DataError: see `read_checkpoint`; also tensors that are not those of the network it describes.
     """
-    path = shipped_model() if path is None else path
+    path = find_checkpoint(SHIPPED if path is None else path)
     tensors, metadata = read_checkpoint(path)
     try:
         config = Config.from_dict(metadata["config"])

@@ -28,6 +28,7 @@ def fit(
     resume: bool = False,
     progress: bool = True,
     test: bool = False,
+    pictures: bool = True,
 ) -> RunFolder:
     """Train as `config` says, into a run folder, and score the best epoch on the validation frames.
 
@@ -44,6 +45,7 @@ def fit(
         progress: show a bar (in a terminal or notebook) and one line per epoch.
         test: score the best epoch on the test frames too, into `metrics.json` and `test.csv`. Once, when
             all is chosen: a test set that is looked at after every run is a second validation set.
+        pictures: draw the curves and the samples after each epoch (about a second).
 
     Raises:
         UsageError: the folder already holds a run, or holds another configuration's.
@@ -55,7 +57,7 @@ def fit(
     folder = RunFolder.resume(run, config) if resume else RunFolder.create(run, config)
     folder.write_split(data)
     model, optimizer, history = _start_or_restore(folder, config, data)
-    writing = _listeners(folder, config, data, len(history))
+    writing = _listeners(folder, config, data, len(history), pictures)
     with Progress(config, len(data.train), len(history), progress) as bar:
 
         def on_epoch(epoch: Epoch) -> None:
@@ -76,15 +78,18 @@ def fit(
 
 
 def _listeners(
-    folder: RunFolder, config: Config, data: Splits, done_epochs: int
+    folder: RunFolder, config: Config, data: Splits, done_epochs: int, pictures: bool
 ) -> list[Callable[[Epoch], None]]:
     """What writes into the run folder after each epoch, in this order."""
     watched = data.train if data.val is None else data.val
+    drawing = [
+        partial(listeners.draw_curves, folder),
+        partial(listeners.draw_samples, folder, watched, config.precision),
+    ]
     return [
         partial(listeners.save_best, folder, config, data.about),
         partial(listeners.write_log, folder),
-        partial(listeners.draw_curves, folder),
-        partial(listeners.draw_samples, folder, watched, config.precision),
+        *(drawing if pictures else []),
         listeners.tensorboard(folder, done_epochs),
         # Last of all: a run that is killed before it does the whole epoch again.
         partial(listeners.save_last, folder, config, data.about),

@@ -6,7 +6,8 @@ a killed run, resumed, ends with the same weights, bit for bit on a CPU, as one 
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,7 +24,8 @@ from polyp.model.efficientnet import load_imagenet
 from polyp.model.losses import LOSSES, Loss, deep_supervision
 from polyp.model.metrics import AverageMeter, concatenate, count_pixels, iou_score
 from polyp.model.network import EfficientUNetPlusPlus, SegmentationNetwork, build_model
-from polyp.run.hardware import autocast, to_device
+from polyp.run.checkpoint import find_checkpoint, read_checkpoint, restore_model
+from polyp.run.hardware import autocast, one_thread, to_device
 from polyp.run.validation import Validation, validate
 
 Row = dict[str, Any]  # one epoch of a history, see `train`
@@ -69,7 +71,8 @@ def train(
 
     Returns:
         one row per epoch: epoch (from 1), lr (at its last step), loss and iou (means over the training
-        frames), val_loss, val_iou, val_dice (means over the validation frames, or None), seconds.
+        frames), val_loss, val_iou, val_dice (means over the validation frames, or None), val_clean_marked
+        (see `validate`), seconds.
 
     Raises:
         Diverged: NaN or infinite loss.
@@ -79,10 +82,15 @@ def train(
     history = list(history)
     while len(history) < config.epochs and not _out_of_patience(history, config.patience):
         epoch, start = len(history), time.perf_counter()
-        trained = train_one_epoch(model, data.train, optimizer, loss, config, epoch, on_progress)
+        trained = train_one_epoch(
+            model, data.train, optimizer, loss, config, epoch, on_progress, data.sources
+        )
         validated = None
         if data.val is not None:
-            validated = validate(model, data.val, loss, precision=config.precision, workers=config.workers)
+            validated = validate(
+                model, data.val, loss, batch_size=config.batch_size,
+                precision=config.precision, workers=config.workers,
+            )  # fmt: skip
         rate = optimizer.param_groups[-1]["lr"]
         history.append(_row(epoch, rate, trained, validated, time.perf_counter() - start))
         on_epoch(Epoch(model, optimizer, history))
@@ -104,6 +112,7 @@ def train_one_epoch(
     config: Config,
     epoch: int,
     on_progress: Callable[[int, float, float], None] = lambda frames, loss, iou: None,
+    sources: Sequence[str] = (),
 ) -> EpochResult:
     """One pass over the training frames; plain and deeply supervised networks take the same path.
 
@@ -115,18 +124,20 @@ def train_one_epoch(
         config: batch size, schedule, clipping, precision, workers and seed count here.
         epoch: from 0; with the seed it decides order and augmentation.
         on_progress: called about twice a second with frames done, mean loss and mean IoU so far.
+        sources: where each frame is from, for `balance`; see `Splits`.
 
     Raises:
         Diverged: the loss is NaN or infinite; the message names the first such batch.
     """
     dataset.epoch = epoch
-    order = epoch_order(len(dataset), config.seed, epoch)
+    order = epoch_order(len(dataset), config.seed, epoch, balanced_weights(sources, config.balance))
     # A last, smaller batch would weigh its frames more and give batch normalisation less to average.
     loader = DataLoader(
         dataset,
         config.batch_size,
         sampler=order,
         num_workers=config.workers,
+        worker_init_fn=one_thread,
         drop_last=True,
         pin_memory=model.device.type == "cuda",
     )
@@ -163,10 +174,24 @@ def train_one_epoch(
     return EpochResult(meter.avg, _mean_iou(counts))
 
 
-def epoch_order(frames: int, seed: int, epoch: int) -> list[int]:
-    """The order in which an epoch visits the frames."""
+def epoch_order(frames: int, seed: int, epoch: int, weights: Tensor | None = None) -> list[int]:
+    """The order in which an epoch visits the frames; with `weights` (N,) they are drawn, some repeatedly."""
     generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
-    return torch.randperm(frames, generator=generator).tolist()
+    if weights is None:
+        return torch.randperm(frames, generator=generator).tolist()
+    return torch.multinomial(weights, frames, replacement=True, generator=generator).tolist()
+
+
+def balanced_weights(sources: Sequence[str], balance: float) -> Tensor | None:
+    """How likely each frame is drawn, float64 (N,), so that small sources are seen more often.
+
+    A source of n frames has a share in proportion to n ** (1 - balance): 0 is as the data are (None: every
+    frame once per epoch), 1 the same for every source, 0.5 half-way.
+    """
+    if balance == 0 or not sources:
+        return None
+    sizes = Counter(sources)
+    return torch.tensor([sizes[source] ** -balance for source in sources], dtype=torch.float64)
 
 
 def _warm_up_cosine(warm_up: float, step: int, steps: int) -> float:
@@ -206,14 +231,19 @@ def learning_rate(step: int, steps: int, highest: float, schedule: str = "onecyc
 def new_model(config: Config) -> SegmentationNetwork:
     """The network that `config` describes as training starts with it, on its device.
 
-    Its weights follow from the seed; a pretrained encoder has its ImageNet weights.
+    Its weights follow from the seed; a pretrained encoder has its ImageNet weights. With `init` they are
+    those of a checkpoint.
 
     Raises:
         UsageError: the device is not there; the ImageNet weights are not installed.
+        DataError: the checkpoint of `init` cannot be read, or is of another network.
     """
     torch.manual_seed(config.seed)
     model = build_model(config)
-    if isinstance(model, EfficientUNetPlusPlus) and config.pretrained:
+    if config.init:
+        file = find_checkpoint(config.init)
+        restore_model(model, read_checkpoint(file)[0], file)
+    elif isinstance(model, EfficientUNetPlusPlus) and config.pretrained:
         load_imagenet(model.encoder, config.encoder)
     return to_device(model, config.device)
 
@@ -275,6 +305,7 @@ def _row(epoch: int, rate: float, trained: EpochResult, validated: Validation | 
             "val_loss": validated.loss if validated else None,
             "val_iou": scores.get("iou_per_image"),
             "val_dice": scores.get("dice_per_image"),
+            "val_clean_marked": scores.get("clean_marked"),
             "seconds": round(seconds, 1),
         }
     )

@@ -2,22 +2,27 @@
 
 from typing import Any, NamedTuple
 
+import cv2
+import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
+from polyp.data.check import SPECK
 from polyp.data.dataset import PolypDataset
 from polyp.model.losses import Loss, bce_dice_loss, deep_supervision
 from polyp.model.metrics import SCORES, AverageMeter, concatenate, confusion_counts, summarise
 from polyp.model.network import SegmentationNetwork, resize_logits
-from polyp.run.hardware import autocast
+from polyp.run.hardware import autocast, one_thread
 
 
 class Validation(NamedTuple):
     """What `validate` found.
 
-    `loss` is the mean over the frames; `scores` is `metrics.summarise`'s dictionary; `table` has one row
-    per frame with its counts and scores.
+    `loss` is the mean over the frames; `scores` is `metrics.summarise`'s dictionary, with `clean_marked`: the
+    share of the frames without a polyp in which a region of at least `SPECK` pixels is predicted (NaN without
+    such frames); `table` has one row per frame with its counts, its scores and `marked`.
     """
 
     loss: float
@@ -55,17 +60,31 @@ def validate(
     """
     if dataset.full_size_masks:
         batch_size = 1
-    meter, parts = AverageMeter(), []
+    meter, parts, marked = AverageMeter(), [], []
     with model.evaluating():
-        for image, target in DataLoader(dataset, batch_size, num_workers=workers):
+        for image, target in DataLoader(dataset, batch_size, num_workers=workers, worker_init_fn=one_thread):
             image, target = image.to(model.device), target.to(model.device)
             with autocast(model.device, precision):
                 outputs = model(image, level)
             outputs = tuple(resize_logits(logits, target.shape[-2:]) for logits in outputs)
             meter.update(deep_supervision(loss, outputs, target), n=len(image))
             parts.append(confusion_counts(outputs[-1], target, threshold))
+            marked += [largest_region(preds) >= SPECK for preds in _masks(outputs[-1], threshold)]
     counts = concatenate(parts)
-    columns: dict[str, Any] = {"frame": dataset.frames}
+    columns: dict[str, Any] = {"frame": dataset.frames, "marked": marked}
     columns |= {name: count.cpu().numpy() for name, count in counts._asdict().items()}
     columns |= {name: score(counts).cpu().numpy() for name, score in SCORES.items()}
-    return Validation(meter.avg, summarise(counts), pd.DataFrame(columns))
+    table = pd.DataFrame(columns)
+    clean = table["marked"][(counts.tp + counts.fn).cpu().numpy() == 0]
+    return Validation(meter.avg, summarise(counts) | {"clean_marked": float(clean.mean())}, table)
+
+
+def _masks(logits: Tensor, threshold: float) -> np.ndarray:
+    """uint8 {0, 1} (N, H, W)"""
+    return (logits[:, 0].float().sigmoid() > threshold).to(torch.uint8).cpu().numpy()
+
+
+def largest_region(mask: np.ndarray) -> int:
+    """The pixels of the largest 8-connected region of a uint8 mask (H, W); 0 if it is empty."""
+    areas = cv2.connectedComponentsWithStats(mask, connectivity=8)[2][1:, cv2.CC_STAT_AREA]
+    return int(areas.max(initial=0))

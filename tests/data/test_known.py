@@ -22,7 +22,7 @@ from polyp.data import known
 from polyp.data.archive import unpack
 from polyp.data.images import write_png
 from polyp.data.known import DATASETS, KnownDataset, find_dataset, get_dataset
-from polyp.data.pairs import find_pairs, read_sequences
+from polyp.data.pairs import find_pairs, read_centres, read_sequences
 from polyp.disk import make_folder
 from polyp.errors import DataError, UsageError
 
@@ -36,6 +36,11 @@ def write_pairs(folder: Path, frames=("1", "2", "10"), images="images", masks="m
         write_png(folder / images / f"{frame}{suffix}", random.integers(0, 256, (8, 10, 3), dtype=np.uint8))
         write_png(folder / masks / f"{frame}.png", 255 * random.integers(0, 2, (8, 10), dtype=np.uint8))
     return folder
+
+
+def write_frame(path: Path) -> Path:
+    make_folder(path.parent)
+    return write_png(path, np.random.default_rng(1).integers(0, 256, (8, 10, 3), dtype=np.uint8))
 
 
 def error_of(function, *arguments, kind=DataError) -> str:
@@ -135,6 +140,29 @@ def test_a_frame_may_be_called_like_a_missing_value(tmp_path):
     assert read_sequences(tmp_path) == {"NA": 1, "nan": 2, "1.0": 3}
 
 
+def test_labels_may_be_names_and_negatives_name_their_own(tmp_path):
+    write_pairs(tmp_path)
+    write_frame(tmp_path / "negatives" / "seq7__01.png")
+    write_frame(tmp_path / "negatives" / "other.png")
+    assert read_sequences(tmp_path) == {"seq7__01": "seq7"}
+    (tmp_path / "sequences.csv").write_text("frame,sequence\n1,A\n2,7\n")
+    (tmp_path / "centres.csv").write_text("frame,centre\n1,C1\n2,C2\n")
+    assert read_sequences(tmp_path) == {"1": "A", "2": "7", "seq7__01": "seq7"}
+    assert read_centres(tmp_path) == {"1": "C1", "2": "C2"}
+
+
+def test_frames_without_a_polyp_need_no_mask(tmp_path):
+    write_pairs(tmp_path)
+    count = len(find_pairs(tmp_path))
+    file = write_frame(tmp_path / "negatives" / "clean.png")
+    *pairs, last = find_pairs(tmp_path)
+    assert len(pairs) == count
+    assert all(pair.mask for pair in pairs)
+    assert (last.frame, last.image, last.mask) == ("clean", file, None)
+    write_frame(tmp_path / "negatives" / f"{pairs[0].frame}.png")
+    assert "two frames of one name" in error_of(find_pairs, tmp_path)
+
+
 def test_sequences_may_be_missing(tmp_path):
     assert read_sequences(write_pairs(tmp_path)) is None
 
@@ -144,12 +172,11 @@ def test_sequences_may_be_missing(tmp_path):
     [
         ("", "expected that header"),
         ("name,video\n1,1\n", "the first line is not 'frame,sequence'"),
-        ("frame,sequence\n1\n", "line 2: '1'; expected a frame and a whole number"),
-        ("frame,sequence\n1,1\n2,x\n", "line 3: '2,x'; expected a frame and a whole number"),
+        ("frame,sequence\n1\n", "line 2: '1'; expected a frame and its sequence"),
+        ("frame,sequence\n1,1\n2, \n", "line 3: '2, '; expected a frame and its sequence"),
         ("frame,sequence\n1,1\n2,1\n1,2\n", "line 4: frame '1' is listed twice"),
-        ("frame,sequence\n\n1,1,5\n", "line 3: '1,1,5'; expected a frame and a whole number"),
-        ("frame,sequence\n,1\n", "line 2: ',1'; expected a frame and a whole number"),
-        ("frame,sequence\n1,-1\n", "line 2: '1,-1'; expected a frame and a whole number"),
+        ("frame,sequence\n\n1,1,5\n", "line 3: '1,1,5'; expected a frame and its sequence"),
+        ("frame,sequence\n,1\n", "line 2: ',1'; expected a frame and its sequence"),
         ("frame,sequence\n1,1\n1,1,1,1\n", "Expected 3 fields in line 3, saw 4"),
         ("frame,sequence\nÄ,1\n".encode("latin-1"), "save it as CSV in UTF-8"),
     ],
@@ -202,10 +229,10 @@ def test_a_variable_that_leads_nowhere_is_an_error(tmp_path, monkeypatch):
     assert "gone: no such folder; correct the variable or unset it" in error_of(find_dataset, "kvasir-seg")
 
 
-@pytest.mark.parametrize("name", [name for name, dataset in DATASETS.items() if dataset.pairs])
+@pytest.mark.parametrize("name", [name for name, d in DATASETS.items() if d.pairs and not d.packaged])
 def test_a_dataset_that_is_not_there(name):
     error = error_of(find_dataset, name)
-    assert f"run `polyp data get {name}`" in error
+    assert (f"run `polyp data get {name}`, or" in error) == bool(DATASETS[name].fetch)
     assert DATASETS[name].page in error
     assert f"`polyp data get {name} --archive FILE`" in error
     assert "POLYP_DATA" in error

@@ -4,7 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polyp.data.split import SPLITS, make_split, packaged_split, parts_of, random_split, sequence_split
+from polyp.data.groups import label_frames
+from polyp.data.split import (
+    PARTS,
+    hospital_split,
+    make_split,
+    mixed_split,
+    packaged_split,
+    parts_of,
+    random_split,
+    sequence_split,
+)
 from polyp.errors import DataError, UsageError
 
 
@@ -75,8 +85,8 @@ def test_every_part_has_frames(sequences):
         assert all(parts_of(table, fold).values())
 
 
-@pytest.mark.parametrize("split", SPLITS)
-def test_each_split_of_the_table_can_be_used(split):
+@pytest.mark.parametrize("split", ["sequence", "random", "mixed"])
+def test_each_split_of_unlabelled_frames_can_be_used(split):
     frames = [str(n) for n in range(30)]
     table = make_split(split, frames, [0.1] * 30, {frame: int(frame) // 3 for frame in frames})
     parts = parts_of(table)
@@ -89,7 +99,7 @@ def test_mistakes():
         sequence_split(["a", "b"], [1, 2], [0.1, 0.2])
     with pytest.raises(DataError, match="at least 10 frames, found 3"):
         random_split(["a", "b", "c"])
-    with pytest.raises(UsageError, match="the random split has only fold 0"):
+    with pytest.raises(UsageError, match="this split has only fold 0"):
         parts_of(packaged_split("cvc-clinicdb", "random"), 1)
     with pytest.raises(UsageError, match="unknown split 'sequences'; did you mean 'sequence'"):
         make_split("sequences", ["a"], [0.1], {"a": 1})
@@ -97,4 +107,84 @@ def test_mistakes():
         make_split("sequence", ["a"], [0.1], None)
     with pytest.raises(DataError, match="lacks 1 frames, first 'b'"):
         make_split("sequence", ["a", "b"], [0.1, 0.2], {"a": 1})
+    with pytest.raises(DataError, match="at least 2 hospitals, found 0"):
+        make_split("hospital", ["a", "b"], [0.1, 0.2], None)
+    with pytest.raises(UsageError, match="lists frames of cvc-clinicdb and kvasir-seg"):
+        make_split("pranet", ["a"], [0.1], None)
     assert packaged_split("synthetic", "sequence") is None
+    assert packaged_split("cvc-clinicdb+etis-larib", "pranet") is None
+
+
+# --- several hospitals ---------------------------------------------------------------------------
+
+THREE = "cvc-clinicdb+kvasir-seg+polypgen"
+
+
+def hospitals(frames=20, videos=5):
+    """Frames of three hospitals and of some without a polyp; one video of A was cut in two, 0 and 1."""
+    names = [f"{h}{n:02}" for h in "ABC-" for n in range(frames)]
+    sequences = {name: f"{name[0]}{int(name[1:]) * videos // frames}" for name in names if name[0] in "A-"}
+    alike = list(range(len(names)))
+    alike[names.index("A00")] = alike[names.index("A04")]
+    centres = {name: name[0] for name in names if name[0] != "-"}
+    areas = [0.0 if name[0] == "-" else 0.1 for name in names]
+    table = label_frames(names, areas, None, centres, alike, [n[0] == "-" for n in names])
+    return table.assign(sequence=table["frame"].map(sequences).astype(object))
+
+
+def test_a_share_of_every_hospital_is_held_out_by_video():
+    table = hospitals()
+    parts = mixed_split(table).assign(hospital=table["frame"].str[0], video=table["sequence"])
+    shares = parts.groupby("hospital")["part"].value_counts(normalize=True).unstack(fill_value=0)
+    assert (shares.loc[["B", "C"], ["test", "val"]] == 0.1).all(axis=None)  # single frames
+    assert (shares.loc["-", ["test", "val"]] == [0.4, 0.2]).all()  # at least a third and a sixth, by fives
+    assert parts.groupby("video")["part"].nunique().max() == 1
+    cut = parts[parts["video"].isin(["A0", "A1"])]  # they share a near-duplicate
+    assert cut["part"].nunique() == 1
+    pd.testing.assert_frame_equal(mixed_split(table), mixed_split(table))
+
+
+def test_what_is_decided_stays():
+    table = hospitals()
+    fixed = {"B00": "test", "B01": "test", "B02": "val", "B03": "val"}
+    parts = mixed_split(table, fixed).set_index("frame")["part"]
+    assert parts[list(fixed)].to_dict() == fixed
+    assert (parts[[f"B{n:02}" for n in range(4, 20)]] == "train").all()
+
+
+def test_one_hospital_is_left_out_whole():
+    table = hospital_split(hospitals())
+    for fold, name in enumerate("ABC"):
+        parts = parts_of(table, fold)
+        assert parts["test"][:20] == [f"{name}{n:02}" for n in range(20)]
+        assert {frame[0] for frame in parts["test"][20:]} == {"-"}  # the clean frames of `mixed_split`
+        assert not {frame for frame in parts["train"] + parts["val"] if frame[0] == name}
+        assert sorted(itertools.chain(*parts.values())) == sorted(table["frame"])
+        assert len(parts["left out"]) >= 4
+    with pytest.raises(UsageError, match="folds 0 to 2"):
+        parts_of(table, 3)
+
+
+def test_pranet_lists_are_those_of_the_paper():
+    together = parts_of(packaged_split("cvc-clinicdb+kvasir-seg", "pranet"))
+    assert [len(together[part]) for part in PARTS] == [1450, 0, 162]
+    alone = parts_of(packaged_split("kvasir-seg", "pranet"))
+    assert [len(alone[part]) for part in PARTS] == [900, 0, 100]
+    assert {f"kvasir-seg/{frame}" for frame in alone["test"]} < set(together["test"])
+
+
+def test_the_mixed_table_keeps_test_frames_test_frames():
+    mixed = parts_of(packaged_split(THREE, "mixed"))
+    named = {part: {tuple(frame.split("/", 1)) for frame in mixed[part]} for part in PARTS}
+    for name, table in (
+        ("cvc-clinicdb", packaged_split("cvc-clinicdb", "sequence")),
+        ("kvasir-seg", packaged_split("kvasir-seg", "pranet")),
+    ):
+        expected = {(name, frame) for frame in parts_of(table)["test"]}
+        assert {frame for frame in named["test"] if frame[0] == name} == expected
+    videos = {part: {f.split("__")[0] for _, f in named[part] if "__" in f} for part in PARTS}
+    assert not videos["train"] & (videos["val"] | videos["test"])
+    assert not videos["val"] & videos["test"]
+    # by eye and by thumbnails, seq11 goes on where seq1 stops, and seq12 where seq2 does
+    assert all({"seq1", "seq11"} <= v or not {"seq1", "seq11"} & v for v in videos.values())
+    assert all({"seq2", "seq12"} <= v or not {"seq2", "seq12"} & v for v in videos.values())
