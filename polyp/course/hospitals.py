@@ -227,10 +227,10 @@ def stretched_dice(probs: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Dice at the 256 thresholds 0, 1/255 ... 1 of the map stretched to 0-1, float (256,).
 
     So it is done by the toolbox of PraNet (github.com/DengPing-Fan/PraNet, eval/): each map is stretched to
-    its own lowest and highest value, saved with 8 bits, and cut at "as least as high as".
+    its own lowest and highest value (one of a single value is kept), saved with 8 bits, and cut at >=.
     """
     low, high = float(probs.min()), float(probs.max())
-    levels = np.round(255 * (probs - low) / (high - low)) if high > low else np.zeros_like(probs)
+    levels = np.round(255 * ((probs - low) / (high - low) if high > low else probs))  # (H, W)
     levels = levels.astype(int)
     marked = np.bincount(levels.ravel(), minlength=256)[::-1].cumsum()[::-1]  # pixels >= each threshold
     hit = np.bincount(levels[target], minlength=256)[::-1].cumsum()[::-1]

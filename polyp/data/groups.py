@@ -81,11 +81,15 @@ def groups_of(table: pd.DataFrame) -> pd.Series:
     Sequences that share near-duplicates are one: a recording may have been cut in two.
     """
     label = _sequences(table)
-    rest = table.index[label.isna()]
-    known = table["centre"][rest].notna()
-    label[rest] = table["alike"][rest].map("alike {}".format)
-    label[rest[known]] = table["centre"][rest[known]].map("centre {}".format)
-    return label
+    if label.notna().all():
+        return label
+    columns = {"sequence": label, "centre": table["centre"], "alike": table["alike"]}
+    rows = zip(*columns.values(), strict=True)
+    labels = [
+        next(f"{name} {value}" for name, value in zip(columns, row, strict=True) if pd.notna(value))
+        for row in rows
+    ]
+    return pd.Series(labels, index=table.index, dtype=object)
 
 
 def videos_of(table: pd.DataFrame) -> pd.Series:

@@ -129,7 +129,9 @@ def read_sequences(folder: str | Path) -> dict[str, Label] | None:
     place = subfolders(_holder(folder)).get(NEGATIVES)
     named = {path.stem: path.stem.split("__")[0] for path in (list_images(place) if place else [])}
     named = {frame: sequence for frame, sequence in named.items() if sequence != frame}
-    return named | (listed or {}) or listed
+    if not named:
+        return listed
+    return named | {frame: str(label) for frame, label in (listed or {}).items()}  # all of one type
 
 
 def read_centres(folder: str | Path) -> dict[str, Label] | None:

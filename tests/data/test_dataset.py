@@ -13,7 +13,9 @@ from torch.utils.data import DataLoader
 from polyp.config import changed
 from polyp.data import dataset as module
 from polyp.data.dataset import FrameCache, PolypDataset, open_data, open_part
+from polyp.data.images import write_png
 from polyp.data.pairs import find_pairs
+from polyp.disk import make_folder
 from polyp.errors import DataError, UsageError
 
 
@@ -32,6 +34,20 @@ def test_pixels_are_the_files(cache, frames_folder):
         assert cache.table["area"][row] == pytest.approx(mask.mean(), abs=1e-6)
         assert set(np.unique(cache.masks[row])) <= {0, 1}
         assert cache.masks[row].mean() == pytest.approx(mask.mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (24, 32), (16, 16), (10, 23), (96, 128)])
+def test_a_resized_mask_lies_where_its_polyp_is(tmp_path, size):
+    """The centre of a disc stays within a tenth of a small pixel, or of a large one when it is enlarged."""
+    y, x = np.mgrid[:48, :64]
+    mask = ((y - 20.5) ** 2 + (x - 30.5) ** 2 < 15**2).astype(np.uint8)
+    for name, pixels in (("images", np.repeat(mask[..., None] * 255, 3, axis=2)), ("masks", mask * 255)):
+        write_png(make_folder(tmp_path / name) / "1.png", pixels)
+    small = FrameCache(find_pairs(tmp_path), size).masks[0]
+    for axis, length, there in ((0, 48, size[0]), (1, 64, size[1])):
+        centre = (np.nonzero(small)[axis].mean() + 0.5) * length / there
+        true = np.nonzero(mask)[axis].mean() + 0.5
+        assert abs(centre - true) < 0.25 * max(1, length / there)
 
 
 def test_a_second_opening_decodes_nothing(cache, frames_folder, tmp_path, monkeypatch):

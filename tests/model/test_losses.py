@@ -72,3 +72,21 @@ def test_deep_supervision_is_the_mean_over_heads(case):
     expected = sum(bce_loss(head, target) for head in outputs) / 3
     assert torch.equal(deep_supervision(bce_loss, outputs, target), expected)
     assert torch.equal(deep_supervision(bce_loss, outputs[:1], target), bce_loss(logits, target))
+
+
+def test_dice_loss_on_an_empty_mask_saturates_and_bce_does_not():
+    """With S marked in all, Dice loss is S / (S + 1): its slope dies as S grows, cross-entropy's does not."""
+    target = torch.zeros(1, 1, 8, 8)
+    slopes = {}
+    for name, loss in (("dice", dice_loss), ("bce", bce_loss)):
+        logits = torch.full((1, 1, 8, 8), 2.0, requires_grad=True)
+        value = loss(logits, target)
+        value.backward()
+        slopes[name] = logits.grad.abs().sum().item()
+        if name == "dice":
+            marked = logits.detach().sigmoid().sum().item()
+            assert value.item() == pytest.approx(marked / (marked + 1))
+            probs = logits.detach().sigmoid()
+            by_hand = (probs * (1 - probs)).sum().item() / (marked + 1) ** 2
+            assert slopes[name] == pytest.approx(by_hand, rel=1e-4)
+    assert slopes["bce"] > 100 * slopes["dice"]

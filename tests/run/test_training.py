@@ -17,12 +17,13 @@ from polyp.model.metrics import confusion_counts, iou_score
 from polyp.model.network import build_model
 from polyp.run import checkpoint, fitting
 from polyp.run import training as module
-from polyp.run.checkpoint import read_checkpoint
+from polyp.run.checkpoint import load_model, read_checkpoint
 from polyp.run.fitting import fit
 from polyp.run.folder import RunFolder, compare_runs
 from polyp.run.training import (
     Diverged,
     Epoch,
+    balanced_weights,
     best_epoch,
     epoch_order,
     learning_rate,
@@ -266,6 +267,26 @@ def test_an_epoch_visits_every_frame_in_its_own_order():
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert len({tuple(order) for order in orders}) == 3
     assert epoch_order(50, 0, 1) == orders[1]
+
+
+@pytest.mark.parametrize(("balance", "share"), [(0.0, 0.9), (0.5, 0.75), (1.0, 0.5)])
+def test_balance_gives_small_sources_their_share(balance, share):
+    names = ["large"] * 90 + ["small"] * 10
+    weights = balanced_weights(names, balance)
+    drawn = [names[i] for epoch in range(200) for i in epoch_order(100, 0, epoch, weights)]
+    assert drawn.count("large") / len(drawn) == pytest.approx(share, abs=0.01)
+    assert epoch_order(100, 0, 3, weights) == epoch_order(100, 0, 3, weights)
+    assert (weights is None) == (balance == 0)
+
+
+def test_training_may_start_from_a_checkpoint(run, tiny, tmp_path):
+    start = new_model(changed(tiny, init=str(run.best), seed=5))
+    expected = load_model(run.best)[0].state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in start.state_dict().items())
+    with pytest.raises(DataError, match="no such checkpoint"):
+        new_model(changed(tiny, init=str(tmp_path / "gone.safetensors")))
+    with pytest.raises(DataError, match="another architecture"):
+        new_model(changed(tiny, init=str(run.best), widths=(4, 8)))
 
 
 @pytest.mark.parametrize(("schedule", "peak"), [("onecycle", 30), ("cosine", 5)])

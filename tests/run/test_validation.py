@@ -1,11 +1,18 @@
+import math
+import shutil
+
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import interpolate
 
+from polyp.config import changed
 from polyp.data.dataset import open_data, open_part
+from polyp.data.images import write_png
+from polyp.disk import make_folder
 from polyp.model.losses import bce_dice_loss
 from polyp.model.metrics import confusion_counts, dice_score
-from polyp.model.network import build_model
+from polyp.model.network import SegmentationNetwork, build_model
 from polyp.run.validation import validate
 
 
@@ -68,3 +75,34 @@ def test_a_broken_network_does_not_pass_for_a_cautious_one(tiny, model):
     model.heads["2"].bias.data.fill_(float("nan"))
     with pytest.raises(ValueError, match="the logits hold NaN"):
         validate(model, open_data(tiny).val)
+
+
+def test_clean_frames_are_marked_or_not(tiny, frames_folder, tmp_path, model):
+    """Regions of fewer than ten pixels are no mark; Dice speaks of frames with a polyp only."""
+    folder = shutil.copytree(frames_folder, tmp_path / "data")
+    for n in range(4):
+        write_png(make_folder(folder / "negatives") / f"v{n}__1.png", np.full((48, 64, 3), n, np.uint8))
+    dataset = open_part(changed(tiny, data=str(folder), split="random"), "all")
+    clean = [frame for frame in dataset.frames if "__" in frame]
+    marks = {clean[0]: 0, clean[1]: 9, clean[2]: 10, clean[3]: 500}
+
+    class Marking(torch.nn.Module):
+        """Answers with a square region of so many pixels, by the grey of the clean frame, else all polyp."""
+
+        device, training = torch.device("cpu"), False
+        evaluating = SegmentationNetwork.evaluating
+
+        def forward(self, image, level=None):
+            logits = torch.full((1, 1, 48, 64), 9.0)
+            if image.max() < 4:
+                logits.fill_(-9.0).view(-1)[: marks[clean[int(image.max())]]] = 9.0
+            return (logits,)
+
+    found = validate(Marking(), dataset, precision="fp32")
+    table = found.table.set_index("frame")
+    assert table["marked"][clean].tolist() == [False, False, True, True]
+    assert found.scores["clean_marked"] == 0.5
+    assert found.scores["clean"] == 4
+    with_polyp = table.drop(clean)
+    assert found.scores["dice_per_image"] == pytest.approx(with_polyp["dice"].mean())
+    assert math.isnan(validate(Marking(), open_part(tiny, "test"), precision="fp32").scores["clean_marked"])
