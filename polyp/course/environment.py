@@ -219,6 +219,8 @@ def _datasets() -> Iterator[Row]:
         yield Row("POLYP_DATA names a folder that does not exist", FIX, "correct the variable, or unset it")
         return
     for name, known in DATASETS.items():
+        if not (known.fetch or known.packaged):
+            continue  # no lesson needs what a person has to ask for
         if known.pairs is None and not layout(project_root() / "data" / name):
             yield Row(f"data {name}: made on first use, which takes some seconds", OK)
         else:

@@ -131,7 +131,7 @@ def read_sequences(folder: str | Path) -> dict[str, Label] | None:
     named = {frame: sequence for frame, sequence in named.items() if sequence != frame}
     if not named:
         return listed
-    return named | {frame: str(label) for frame, label in (listed or {}).items()}  # all of one type
+    return {**named, **{frame: str(label) for frame, label in (listed or {}).items()}}  # all of one type
 
 
 def read_centres(folder: str | Path) -> dict[str, Label] | None:

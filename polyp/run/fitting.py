@@ -54,7 +54,11 @@ def fit(
     """
     choose_device(config.device)  # a GPU that is not there is said before anything is written
     data = open_data(config, data_path)
-    folder = RunFolder.resume(run, config) if resume else RunFolder.create(run, config)
+    if resume:
+        folder = RunFolder.resume(run, config)
+    else:
+        new_model(config)  # weights that cannot be found are said before a folder blocks the next start
+        folder = RunFolder.create(run, config)
     folder.write_split(data)
     model, optimizer, history = _start_or_restore(folder, config, data)
     writing = _listeners(folder, config, data, len(history), pictures)

@@ -289,6 +289,13 @@ def test_training_may_start_from_a_checkpoint(run, tiny, tmp_path):
         new_model(changed(tiny, init=str(run.best), widths=(4, 8)))
 
 
+def test_a_start_without_its_weights_leaves_no_folder(tiny, tmp_path):
+    with pytest.raises(DataError, match="no such checkpoint"):
+        fit(changed(tiny, init="gone.safetensors"), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+    fit(changed(tiny, epochs=1), tmp_path / "run", progress=False)
+
+
 @pytest.mark.parametrize(("schedule", "peak"), [("onecycle", 30), ("cosine", 5)])
 def test_the_learning_rate_rises_to_its_peak_and_falls(schedule, peak):
     rates = [learning_rate(step, 100, 0.01, schedule) for step in range(100)]
