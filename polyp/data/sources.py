@@ -12,7 +12,7 @@ import pandas as pd
 from polyp.data.groups import frame_table
 from polyp.data.images import read_image, read_mask
 from polyp.data.known import DATASETS, find_dataset
-from polyp.data.pairs import Pair, find_pairs, read_centres, read_sequences, subfolders
+from polyp.data.pairs import Label, Pair, find_pairs, read_centres, read_sequences, subfolders
 from polyp.data.split import PARTS, SPLITS, mixed_split, packaged_split, parts_of
 from polyp.disk import make_folder, write_atomic
 from polyp.errors import UsageError, look_up
@@ -96,7 +96,10 @@ def split_table(split: str, sources: list[Source], areas: np.ndarray, images: np
         else:
             pairs = [replace(pair, frame=pair.frame.removeprefix(source.prefix)) for pair in source.pairs]
             table = _prefixed(frame_table(source.folder, pairs, areas[rows], images[rows]), source)
-            table = make(table) if split == "sequence" else _of_one_hospital(table, source, len(sources))
+            if split == "sequence":
+                table = make(table)
+            elif len(sources) > 1:
+                table = _among_several(table, source)
         tables.append(table)
     table = pd.concat(tables, ignore_index=True)
     if split == "hospital" and (mixed := packaged_split(data, "mixed")) is not None:
@@ -108,16 +111,18 @@ def _prefixed(table: pd.DataFrame, source: Source) -> pd.DataFrame:
     return table.assign(frame=source.prefix + table["frame"])
 
 
-def _of_one_hospital(table: pd.DataFrame, source: Source, count: int) -> pd.DataFrame:
-    """Among several datasets, one without `centres.csv` counts as one hospital; labels get its name."""
-    if count == 1:
-        return table
-    table = table.assign(alike=table["alike"].map(f"{source.name} {{}}".format))
-    for column, unknown in (("sequence", None), ("centre", "")):
-        known = table[column].map(lambda label: label if label is None else f"{source.name} {label}")
-        table[column] = known if unknown is None else known.where(table[column].notna(), source.name)
-    table.loc[table["negative"], "centre"] = None
-    return table
+def _among_several(table: pd.DataFrame, source: Source) -> pd.DataFrame:
+    """Labels that no other dataset has; a dataset without `centres.csv` counts as one hospital."""
+
+    def own(label: Label) -> str:
+        return f"{source.name} {label}"
+
+    centre = table["centre"].map(own, na_action="ignore").fillna(source.name)
+    return table.assign(
+        sequence=table["sequence"].map(own, na_action="ignore"),
+        alike=table["alike"].map(own),
+        centre=centre.where(~table["negative"], None),
+    )
 
 
 def kept_together(source: Source) -> str:
@@ -164,7 +169,7 @@ def write_splits(data: str, folder: str | Path, data_path: str | Path | None = N
     folder = make_folder(folder)
     if len(sources) > 1:
         together = [
-            _prefixed(_of_one_hospital(table, source, len(sources)), source)
+            _prefixed(_among_several(table, source), source)
             for table, source in zip(tables, sources, strict=True)
         ]
         parts = mixed_split(pd.concat(together, ignore_index=True), _decided(sources))
