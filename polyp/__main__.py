@@ -1,6 +1,7 @@
 """The command line: `polyp data | train | validate | predict | score | experiment | report | bench`.
 
-Exit codes: 0 done, 1 the data or a file cannot be used, 2 the command makes no sense, 130 Ctrl-C.
+Exit codes: 0 done, 1 the data or a file cannot be used, 2 the command makes no sense, 130 Ctrl-C, 141 the
+reader of a pipe has gone.
 """
 
 import argparse
@@ -421,13 +422,18 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     args = build_parser().parse_args(arguments)
     try:
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
     except UsageError as error:
         print(f"polyp {args.command}: {error}", file=sys.stderr)
         return 2
     except (DataError, ArithmeticError) as error:
         print(f"polyp {args.command}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # the reader, such as `| head`, has seen enough; no traceback at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
 

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -181,3 +183,14 @@ def test_ctrl_c_is_130(monkeypatch):
 
     monkeypatch.setattr(polyp.data, "survey", interrupted, raising=False)
     assert main(["data", "check", "."]) == 130
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE")
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    command = [sys.executable, "-c", "import sys; from polyp.__main__ import main; sys.exit(main())"]
+    with subprocess.Popen(
+        [*command, "data", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as running:
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 141
