@@ -5,7 +5,6 @@ import platform
 from collections.abc import Callable
 from typing import TypeVar
 
-import cv2
 import torch
 
 from polyp.errors import UsageError, look_up
@@ -67,11 +66,6 @@ def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
     """
     enabled = look_up(PRECISIONS, "precision", precision)(device)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
-
-
-def one_thread(worker: int) -> None:
-    """For a loader's process: OpenCV would start a thread per core in each of them."""
-    cv2.setNumThreads(1)
 
 
 def machine(device: str = "auto", precision: str = "auto") -> str:

@@ -25,7 +25,7 @@ from polyp.model.losses import LOSSES, Loss, deep_supervision
 from polyp.model.metrics import AverageMeter, concatenate, count_pixels, iou_score
 from polyp.model.network import EfficientUNetPlusPlus, SegmentationNetwork, build_model
 from polyp.run.checkpoint import find_checkpoint, read_checkpoint, restore_model
-from polyp.run.hardware import autocast, one_thread, to_device
+from polyp.run.hardware import autocast, to_device
 from polyp.run.validation import Validation, validate
 
 Row = dict[str, Any]  # one epoch of a history, see `train`
@@ -137,7 +137,6 @@ def train_one_epoch(
         config.batch_size,
         sampler=order,
         num_workers=config.workers,
-        worker_init_fn=one_thread,
         drop_last=True,
         pin_memory=model.device.type == "cuda",
     )

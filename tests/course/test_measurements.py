@@ -140,7 +140,8 @@ def test_a_result_is_made_as_the_committed_one(tiny, monkeypatch, name, values, 
     found = MEASUREMENTS[name](None, config=config)
     assert found.keys() | {"name", "command"} == committed.keys()
     for part in (values, "data", "versions"):
-        assert shape(found[part]) == shape(committed[part])
+        shown = {key: value for key, value in found[part].items() if key != "groups"}  # newer than the files
+        assert shape(shown) == shape(committed[part])
     assert found["seeds"] == [0, 1, 2]
     of_seeds = [inner for outer in found[values].values() for inner in outer.values()]
     assert all(len(inner) == 3 for inner in of_seeds)

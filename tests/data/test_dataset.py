@@ -38,7 +38,7 @@ def test_pixels_are_the_files(cache, frames_folder):
 
 @pytest.mark.parametrize("size", [(48, 64), (24, 32), (16, 16), (10, 23), (96, 128)])
 def test_a_resized_mask_lies_where_its_polyp_is(tmp_path, size):
-    """The centre of a disc stays within a tenth of a small pixel, or of a large one when it is enlarged."""
+    """The centre of a disc moves by less than a third of a pixel, of the coarser of the two sizes."""
     y, x = np.mgrid[:48, :64]
     mask = ((y - 20.5) ** 2 + (x - 30.5) ** 2 < 15**2).astype(np.uint8)
     for name, pixels in (("images", np.repeat(mask[..., None] * 255, 3, axis=2)), ("masks", mask * 255)):
@@ -47,7 +47,7 @@ def test_a_resized_mask_lies_where_its_polyp_is(tmp_path, size):
     for axis, length, there in ((0, 48, size[0]), (1, 64, size[1])):
         centre = (np.nonzero(small)[axis].mean() + 0.5) * length / there
         true = np.nonzero(mask)[axis].mean() + 0.5
-        assert abs(centre - true) < 0.25 * max(1, length / there)
+        assert abs(centre - true) < 0.3 * max(1, length / there)
 
 
 def test_a_second_opening_decodes_nothing(cache, frames_folder, tmp_path, monkeypatch):
