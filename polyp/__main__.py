@@ -412,8 +412,10 @@ def _scores_line(scores: dict) -> str:
         return "undefined" if value is None else f"{value:.3f}"
 
     line = f"{scores['images']} frames: mean per-image Dice {show('dice')}, IoU {show('iou')}"
-    undefined = scores["dice_undefined"]
-    return line + (f" ({undefined} without polyp or prediction left out)" if undefined else "")
+    if not scores["clean"]:
+        return line
+    marked = round(scores["clean_marked"] * scores["clean"])
+    return f"{line}; of {scores['clean']} without a polyp, which are left out there, {marked} marked"
 
 
 def main(arguments: list[str] | None = None) -> int:

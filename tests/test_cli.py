@@ -6,12 +6,15 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from polyp.__main__ import main
 from polyp.config import changed, setting_fields
+from polyp.data.images import write_png
+from polyp.disk import make_folder
 from polyp.run.fitting import fit
 from polyp.run.folder import RunFolder
 
@@ -118,6 +121,18 @@ def test_validate_on_other_data_scores_all_of_it(run, frames_folder, tmp_path, c
     other = shutil.copytree(frames_folder, tmp_path / "other")
     assert polyp("validate", run.best, "--data", other) == 0
     assert f"{other}, all, 24 frames" in capsys.readouterr().out
+
+
+def test_validate_says_how_many_clean_frames_are_marked(run, frames_folder, tmp_path, capsys):
+    other = shutil.copytree(frames_folder, tmp_path / "other")
+    for n in range(4):
+        write_png(make_folder(other / "negatives") / f"clean{n}.png", np.zeros((48, 64, 3), np.uint8))
+    table = tmp_path / "table.csv"
+    assert polyp("validate", run.best, "--data", other, "--out", table) == 0
+    marked = pd.read_csv(table).set_index("frame").loc[[f"clean{n}" for n in range(4)], "marked"].sum()
+    said = capsys.readouterr().out
+    assert "28 frames: mean per-image Dice" in said
+    assert f"of 4 without a polyp, which are left out there, {marked} marked" in said
 
 
 def test_a_refit_may_be_scored_on_the_validation_frames_of_other_data(tiny, frames_folder, tmp_path, capsys):
