@@ -19,7 +19,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from polyp.config import Config, configure
-from polyp.course.hospitals import PLANS, score_plan
+from polyp.course.finished import lists, open_finished
+from polyp.course.hospitals import PLANS, THRESHOLDS, score_plan
 from polyp.course.measurements import MEASUREMENTS
 from polyp.data.check import SPECK
 from polyp.data.dataset import PolypDataset, open_part
@@ -27,14 +28,12 @@ from polyp.disk import make_folder, project_root, without_nan, write_atomic
 from polyp.errors import DataError, UsageError, look_up
 from polyp.model.metrics import Counts, count_pixels, dice_score, summarise
 from polyp.model.network import SegmentationNetwork
-from polyp.run import checkpoint
 from polyp.run.fitting import fit
 from polyp.run.folder import RunFolder
-from polyp.run.hardware import autocast, machine, to_device
+from polyp.run.hardware import autocast
 from polyp.run.prediction import predict_probs
 from polyp.run.validation import validate
 
-THRESHOLDS = np.arange(1, 20) / 20
 HALF = THRESHOLDS.tolist().index(0.5)
 BINS = 10  # of equal width, for the calibration of the probabilities
 
@@ -174,8 +173,7 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
     """All that the course tells of a finished run, as plain JSON values.
 
     Returns:
-        config, data, versions, machine, minutes (of training), parameters, epoch (the best);
-        curve: the log, one list per column;
+        see `open_finished`;
         val, test: `metrics.summarise` at threshold 0.5 and the original size; here and below, a run with
         `refit` has None or nothing in place of val;
         val_flips, test_flips: the same, averaged over four mirrorings;
@@ -191,24 +189,14 @@ def score_run(folder: RunFolder, data_path: str | Path | None = None) -> dict[st
     Raises:
         DataError: the run has not ended.
     """
-    folder.metrics()  # says so if the run has not ended
-    config, log = folder.config(), folder.log()
-    model, metadata = checkpoint.load_model(folder.best)
-    model = to_device(model, config.device)
+    model, config, facts = open_finished(folder)
     names = ("test",) if config.refit else ("val", "test")
     parts = {name: open_part(config, name, data_path) for name in names}
     plain = {name: validate(model, data) for name, data in parts.items()}
     flips = {name: frame_scores(model, data) for name, data in parts.items()}
     curves = {part: np.nanmean(np.array(rows["by_threshold"]), axis=0) for part, rows in flips.items()}
     return {
-        "config": config.to_dict(),
-        "data": metadata["data"],
-        "versions": metadata["versions"],
-        "machine": machine(config.device, config.precision),
-        "minutes": round(float(log["seconds"].sum()) / 60, 1),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "epoch": metadata["scores"]["epoch"],
-        "curve": _lists(log),
+        **facts,
         **{name: _rounded(plain[name].scores) if name in parts else None for name in ("val", "test")},
         **{f"{name}_flips": _summary(rows["table"]) for name, rows in flips.items()},
         "levels": _levels(model, parts, config.size),
@@ -344,10 +332,4 @@ def level_cost(model: SegmentationNetwork, size: tuple[int, int], level: int) ->
 
 
 def _columns(plain: pd.DataFrame, flips: pd.DataFrame) -> dict[str, list]:
-    return _lists(flips.assign(dice=plain["dice"], dice_flips=dice_score(_counts(flips)).numpy()))
-
-
-def _lists(table: pd.DataFrame) -> dict[str, list]:
-    """One list per column, with None for NaN, which JSON does not have."""
-    table = table.round(6)
-    return {name: [None if pd.isna(v) else v for v in table[name].tolist()] for name in table}
+    return lists(flips.assign(dice=plain["dice"], dice_flips=dice_score(_counts(flips)).numpy()))

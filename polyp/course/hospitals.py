@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 
 from polyp.config import Config, changed
+from polyp.course.finished import lists, open_finished
 from polyp.data.check import SPECK
 from polyp.data.dataset import PolypDataset, open_part
 from polyp.data.sources import NO_POLYP, find_sources, source_names
 from polyp.model.network import SegmentationNetwork
-from polyp.run import checkpoint
 from polyp.run.folder import RunFolder
-from polyp.run.hardware import machine, to_device
 from polyp.run.prediction import predict_probs
+from polyp.run.scoring.measures import counts_by_threshold, dice_iou, stretch
 
 THREE = "cvc-clinicdb+kvasir-seg+polypgen"
 HOSPITALS = ("clinicdb", "kvasir", "c1", "c2", "c3", "c4", "c5", "c6")  # in the order of the split's folds
 ELSEWHERE = ("cvc-colondb", "etis-larib")  # never trained on, never chosen on
 
-STEP_THRESHOLDS = np.arange(1, 20) / 20
+THRESHOLDS = np.arange(1, 20) / 20
 LEAST_AREAS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.02)  # of the frame; and never below `SPECK` pixels
 FOUND = 0.5  # a polyp is found if this share of its pixels is marked
 
@@ -55,7 +55,7 @@ PLANS: dict[str, Plan] = {
     "several": Plan(TUNED, ("val", "test"), elsewhere=True),
     **{
         f"clean_{name}": Plan(SMALL | {"clean": clean, "epochs": epochs}, ("val", "test"))
-        for name, clean, epochs in (("in", True, 5), ("out", False, 6))  # as many steps
+        for name, clean, epochs in (("in", True, 5), ("out", False, 6))  # within 2 % as many steps
     },
     **{
         f"pranet_{seed}": Plan(
@@ -98,34 +98,19 @@ def score_plan(name: str, folder: RunFolder, data_path: str | Path | None = None
     """All that the course tells of a finished run on several hospitals, as plain JSON values.
 
     Returns:
-        config, data, versions, machine, minutes (of training), parameters, epoch, curve: as
-        `experiments.score_run`; sets: for each part and set that the plan names, what `score_frames` says.
+        see `open_finished`; and sets: for each part and set that the plan names, what `score_frames` says.
 
     Raises:
         DataError: the run has not ended.
     """
-    folder.metrics()  # says so if the run has not ended
-    config, log, plan = folder.config(), folder.log(), PLANS[name]
-    model, metadata = checkpoint.load_model(folder.best)
-    model = to_device(model, config.device)
-    sets = {}
+    model, config, facts = open_finished(folder)
+    plan, sets = PLANS[name], {}
     for part in plan.parts:
-        dataset = open_part(config, part, data_path)
-        sets[part] = score_frames(model, dataset, sources_of(config, data_path))
+        sets[part] = score_frames(model, open_part(config, part, data_path), sources_of(config, data_path))
     for other in ELSEWHERE if plan.elsewhere else ():
         theirs = changed(config, data=other, add="", split="random", fold=0, refit=False)
         sets[other] = score_frames(model, open_part(theirs, "all", data_path), sources_of(theirs, data_path))
-    return {
-        "config": config.to_dict(),
-        "data": metadata["data"],
-        "versions": metadata["versions"],
-        "machine": machine(config.device, config.precision),
-        "minutes": round(float(log["seconds"].sum()) / 60, 1),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "epoch": metadata["scores"]["epoch"],
-        "curve": {column: log[column].round(6).replace({np.nan: None}).tolist() for column in log},
-        "sets": sets,
-    }
+    return facts | {"sets": sets}
 
 
 def sources_of(config: Config, data_path: str | Path | None) -> dict[str, str]:
@@ -135,7 +120,7 @@ def sources_of(config: Config, data_path: str | Path | None) -> dict[str, str]:
 
 
 def score_frames(
-    model: SegmentationNetwork, dataset: PolypDataset, sources: dict[str, str], mirror: bool = False
+    model: SegmentationNetwork, dataset: PolypDataset, sources: dict[str, str]
 ) -> dict[str, Any]:
     """Predict every frame at the size of its mask, and score it by the conventions that papers use.
 
@@ -151,16 +136,16 @@ def score_frames(
     for index, frame in enumerate(dataset.frames):
         tensors = dataset[index]  # (3, h, w), (1, H, W)
         image, target = tensors[0].permute(1, 2, 0).numpy(), tensors[1][0].numpy().astype(bool)
-        probs = predict_probs(model, image, image.shape[:2], mirror=mirror, out_size=target.shape)
-        polyps = _polyps(target)
-        marks = [Marks.of(probs > threshold, polyps) for threshold in STEP_THRESHOLDS]
-        half = marks[STEP_THRESHOLDS.tolist().index(0.5)]
+        probs = predict_probs(model, image, image.shape[:2], out_size=target.shape)
+        preds, polyps = probs > 0.5, _polyps(target)
+        marks = [Marks.of(probs > threshold, polyps) for threshold in THRESHOLDS]
+        half = marks[THRESHOLDS.tolist().index(0.5)]
         rows.append(
             {
                 "frame": frame,
                 "source": sources[frame] if target.any() else NO_POLYP,
                 "area": float(target.mean()),
-                "dice": dice(probs > 0.5, target),
+                "dice": dice_iou(int((preds & target).sum()), int(preds.sum()), int(target.sum()))[0],
                 "dice_pranet": stretched_dice(probs, target).mean() if target.any() else float("nan"),
                 "largest": half.sizes.max(initial=0) / target.size,
                 "polyps": len(polyps),
@@ -174,11 +159,11 @@ def score_frames(
         else:
             marked.append([[bool((mark.sizes >= area).any()) for area in least] for mark in marks])
     table = pd.DataFrame(rows).round({"area": 6, "largest": 6, "dice": 4, "dice_pranet": 4})
-    shape = (-1, len(STEP_THRESHOLDS), len(LEAST_AREAS))
+    shape = (-1, len(THRESHOLDS), len(LEAST_AREAS))
     return {
-        "frames": {name: [None if pd.isna(v) else v for v in table[name].tolist()] for name in table},
+        "frames": lists(table),
         "operating": {
-            "thresholds": STEP_THRESHOLDS.tolist(),
+            "thresholds": THRESHOLDS.tolist(),
             "least_areas": list(LEAST_AREAS),
             "polyps": int(table["polyps"].sum()),
             "clean": len(marked),
@@ -217,21 +202,12 @@ class Marks:
         return int((self.cover[:, self.sizes >= least].sum(axis=1) >= FOUND).sum())
 
 
-def dice(preds: np.ndarray, target: np.ndarray) -> float:
-    """Of two bool masks (H, W); NaN where both are empty."""
-    total = preds.sum() + target.sum()
-    return 2 * float((preds & target).sum()) / total if total else float("nan")
-
-
 def stretched_dice(probs: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Dice at the 256 thresholds 0, 1/255 ... 1 of the map stretched to 0-1, float (256,).
 
     So it is done by the toolbox of PraNet (github.com/DengPing-Fan/PraNet, eval/): each map is stretched to
     its own lowest and highest value (one of a single value is kept), saved with 8 bits, and cut at >=.
     """
-    low, high = float(probs.min()), float(probs.max())
-    levels = np.round(255 * ((probs - low) / (high - low) if high > low else probs))  # (H, W)
-    levels = levels.astype(int)
-    marked = np.bincount(levels.ravel(), minlength=256)[::-1].cumsum()[::-1]  # pixels >= each threshold
-    hit = np.bincount(levels[target], minlength=256)[::-1].cumsum()[::-1]
-    return 2 * hit / np.maximum(marked + target.sum(), 1)
+    levels = np.round(255 * stretch(probs)) / 255  # (H, W)
+    curve, _ = dice_iou(*counts_by_threshold(levels, target), int(target.sum()))
+    return np.nan_to_num(curve[::-1])

@@ -11,17 +11,8 @@ from polyp.data.duplicates import ALIKE as ALIKE
 from polyp.data.duplicates import count_near_duplicates as count_near_duplicates
 from polyp.data.findings import SPECK as SPECK
 from polyp.data.findings import Survey as Survey
-from polyp.data.images import list_images, open_quietly, read_image, read_mask
-from polyp.data.pairs import (
-    NEGATIVES,
-    Label,
-    layout,
-    read_centres,
-    read_labels,
-    read_sequences,
-    scan,
-    subfolders,
-)
+from polyp.data.images import open_quietly, read_image, read_mask
+from polyp.data.pairs import Label, list_negatives, read_centres, read_labels, read_sequences, scan
 from polyp.errors import DataError
 
 # Even areas of a grey level in between mean classes: 1 to 8 are class numbers, 25 to 230 are class colours.
@@ -66,9 +57,7 @@ def _survey_pairs(facts: Survey, pairs: dict[str, tuple[Path, Path]]) -> None:
 
 
 def _survey_negatives(facts: Survey, images: dict[str, list[Path]]) -> None:
-    folders = layout(facts.folder)
-    place = subfolders(folders[0].parent).get(NEGATIVES) if folders else None
-    paths = list_images(place) if place else []
+    paths = list_negatives(facts.folder)
     facts.negatives = len(paths)
     known = set(images)
     for path in paths:

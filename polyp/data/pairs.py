@@ -102,13 +102,18 @@ def find_pairs(folder: str | Path) -> list[Pair]:
 
 def _negatives(folder: str | Path, images: dict[str, list[Path]]) -> list[Path]:
     """The pictures in `negatives/`, whose names must not be those of `images` too."""
-    place = subfolders(_holder(folder)).get(NEGATIVES)
     stems: dict[str, Path] = {}
-    for path in list_images(place) if place else []:
+    for path in list_negatives(folder):
         other = stems.setdefault(path.stem, path) if path.stem not in images else images[path.stem][0]
         if other is not path:
             raise DataError(f"{path} and {other}: two frames of one name; rename one of them")
     return list(stems.values())
+
+
+def list_negatives(folder: str | Path) -> list[Path]:
+    """The pictures in `negatives/` beside the folder of frames, in natural order."""
+    place = subfolders(_holder(folder)).get(NEGATIVES)
+    return list_images(place) if place else []
 
 
 def _holder(folder: str | Path) -> Path:
@@ -126,8 +131,7 @@ def read_sequences(folder: str | Path) -> dict[str, Label] | None:
         DataError: see `read_labels`.
     """
     listed = read_labels(folder, "sequence")
-    place = subfolders(_holder(folder)).get(NEGATIVES)
-    named = {path.stem: path.stem.split("__")[0] for path in (list_images(place) if place else [])}
+    named = {path.stem: path.stem.split("__")[0] for path in list_negatives(folder)}
     named = {frame: sequence for frame, sequence in named.items() if sequence != frame}
     if not named:
         return listed

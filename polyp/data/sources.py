@@ -3,6 +3,7 @@
 With several, a frame is called `<dataset>/<frame>`.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -94,8 +95,7 @@ def split_table(split: str, sources: list[Source], areas: np.ndarray, images: np
         if table is not None:
             table = _prefixed(table, source)
         else:
-            pairs = [replace(pair, frame=pair.frame.removeprefix(source.prefix)) for pair in source.pairs]
-            table = _prefixed(frame_table(source.folder, pairs, areas[rows], images[rows]), source)
+            table = _labelled(source, areas[rows], images[rows])
             if split == "sequence":
                 table = make(table)
             elif len(sources) > 1:
@@ -105,6 +105,14 @@ def split_table(split: str, sources: list[Source], areas: np.ndarray, images: np
     if split == "hospital" and (mixed := packaged_split(data, "mixed")) is not None:
         table = table.merge(mixed, on="frame")
     return table if split == "sequence" else make(table)
+
+
+def _labelled(
+    source: Source, areas: Sequence[float] | np.ndarray, images: Iterable[np.ndarray]
+) -> pd.DataFrame:
+    """The source's `groups.frame_table`; its files of labels know no prefix."""
+    pairs = [replace(pair, frame=pair.frame.removeprefix(source.prefix)) for pair in source.pairs]
+    return _prefixed(frame_table(source.folder, pairs, areas, images), source)
 
 
 def _prefixed(table: pd.DataFrame, source: Source) -> pd.DataFrame:
@@ -127,7 +135,7 @@ def _among_several(table: pd.DataFrame, source: Source) -> pd.DataFrame:
 
 def kept_together(source: Source) -> str:
     """What a split by sequence keeps on one side: the frames of a video or hospital, or near-duplicates."""
-    if packaged_split(source.name, "sequence") is not None and source.name in DATASETS:
+    if source.name in DATASETS and DATASETS[source.name].groups:
         return DATASETS[source.name].groups
     frames = {pair.frame.removeprefix(source.prefix) for pair in source.pairs if pair.mask}
     if frames <= (read_sequences(source.folder) or {}).keys():
@@ -162,16 +170,11 @@ def write_splits(data: str, folder: str | Path, data_path: str | Path | None = N
     sources, _ = find_sources(data, path=data_path)
     tables = []
     for source in sources:
-        pairs = [replace(pair, frame=pair.frame.removeprefix(source.prefix)) for pair in source.pairs]
-        areas = [float(read_mask(pair.mask).mean()) if pair.mask else 0.0 for pair in pairs]
-        images = (read_image(pair.image) for pair in pairs)
-        tables.append(frame_table(source.folder, pairs, areas, images))
+        areas = [float(read_mask(pair.mask).mean()) if pair.mask else 0.0 for pair in source.pairs]
+        tables.append(_labelled(source, areas, (read_image(pair.image) for pair in source.pairs)))
     folder = make_folder(folder)
     if len(sources) > 1:
-        together = [
-            _prefixed(_among_several(table, source), source)
-            for table, source in zip(tables, sources, strict=True)
-        ]
+        together = [_among_several(table, source) for table, source in zip(tables, sources, strict=True)]
         parts = mixed_split(pd.concat(together, ignore_index=True), _decided(sources))
         names = parts["frame"].str.partition("/")
         table = pd.DataFrame({"dataset": names[0], "frame": names[2], "part": parts["part"]})

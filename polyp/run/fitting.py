@@ -54,13 +54,11 @@ def fit(
     """
     choose_device(config.device)  # a GPU that is not there is said before anything is written
     data = open_data(config, data_path)
-    if resume:
-        folder = RunFolder.resume(run, config)
-    else:
-        new_model(config)  # weights that cannot be found are said before a folder blocks the next start
-        folder = RunFolder.create(run, config)
+    # Weights that cannot be found are said before there is a folder that blocks the next start.
+    fresh = None if resume else _start(config)
+    folder = RunFolder.resume(run, config) if resume else RunFolder.create(run, config)
     folder.write_split(data)
-    model, optimizer, history = _start_or_restore(folder, config, data)
+    model, optimizer, history = fresh or _restore(folder, config, data)
     writing = _listeners(folder, config, data, len(history), pictures)
     with Progress(config, len(data.train), len(history), progress) as bar:
 
@@ -100,13 +98,18 @@ def _listeners(
     ]
 
 
-def _start_or_restore(
-    folder: RunFolder, config: Config, data: Splits
-) -> tuple[SegmentationNetwork, torch.optim.AdamW, list[Row]]:
-    """Model, optimiser and history of a run that starts, or where an interrupted one stopped."""
+State = tuple[SegmentationNetwork, torch.optim.AdamW, list[Row]]  # model, optimiser and history of a run
+
+
+def _start(config: Config) -> State:
+    model = new_model(config)
+    return model, make_optimizer(model, config), []
+
+
+def _restore(folder: RunFolder, config: Config, data: Splits) -> State:
+    """Where an interrupted run stopped, which may be before its first whole epoch."""
     if not folder.last.is_file():
-        model = new_model(config)
-        return model, make_optimizer(model, config), []
+        return _start(config)
     tensors, metadata = checkpoint.read_checkpoint(folder.last)
     if metadata["data"] != data.about:
         raise UsageError(f"{folder.path}: the data has changed since this run began; start a new run")

@@ -9,10 +9,11 @@ from scipy import ndimage
 
 from polyp.config import Config, changed, configure
 from polyp.course import experiments, hospitals
-from polyp.course.hospitals import LEAST_AREAS, PLANS, STEP_THRESHOLDS, Plan, score_frames, stretched_dice
+from polyp.course.hospitals import LEAST_AREAS, PLANS, THRESHOLDS, Plan, score_frames, stretched_dice
 from polyp.data.dataset import open_part
 from polyp.data.images import write_png
 from polyp.data.sources import NO_POLYP
+from polyp.data.split import packaged_split, parts_of
 from polyp.disk import make_folder
 from polyp.model.network import build_model
 from polyp.run.prediction import predict_probs
@@ -75,7 +76,7 @@ def test_the_operating_table_is_that_of_the_masks(scored):
     for t, a in ((0, 0), (9, 0), (9, 2), (12, 4), (18, 5)):
         hit = marked = polyps = 0
         for probs, target in pairs:
-            regions, _ = ndimage.label(probs > STEP_THRESHOLDS[t], eight)
+            regions, _ = ndimage.label(probs > THRESHOLDS[t], eight)
             sizes = np.bincount(regions.ravel())
             sizes[0] = 0
             kept = (sizes >= max(10, LEAST_AREAS[a] * probs.size))[regions]
@@ -126,8 +127,15 @@ def test_every_plan_is_a_valid_configuration(name):
 
 
 def test_clean_in_and_out_take_as_many_steps():
-    ways = [configure(**PLANS[f"clean_{way}"].settings) for way in ("in", "out")]
-    assert ways[0] == changed(ways[1], clean=True, epochs=ways[0].epochs)
+    """The clean frames are those in `negatives/`, and the empty masks of PolypGen."""
+    inside, out = (configure(**PLANS[f"clean_{way}"].settings) for way in ("in", "out"))
+    assert inside == changed(out, clean=True, epochs=inside.epochs)
+    frames = parts_of(packaged_split(inside.data, "mixed"))["train"]
+    areas = packaged_split("polypgen", "sequence").set_index("frame")["area"]
+    empty = {f"polypgen/{frame}" for frame in areas.index[areas == 0]}
+    steps = len(frames) * inside.epochs, len(set(frames) - empty) * out.epochs
+    assert steps[0] == pytest.approx(steps[1], rel=0.02)
+    assert len(empty) > 893  # the folder's README counts the frames in negatives/
 
 
 def test_a_plan_is_trained_scored_and_written(tiny, with_clean, tmp_path, monkeypatch):
