@@ -224,6 +224,12 @@ def _add_model_use(parser) -> None:
     parser.add_argument(
         "--threshold", type=float, metavar="P", help="polyp above this probability (default: the model's)"
     )
+    parser.add_argument(
+        "--min-share",
+        type=float,
+        metavar="X",
+        help="leave out regions below this share of the picture (default: the model's)",
+    )
     parser.add_argument("--level", type=int, metavar="N", help="prune a UNet++ to this level")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="default: auto")
@@ -307,13 +313,13 @@ def run_validate(args) -> int:
     from polyp.disk import write_atomic
     from polyp.run import validate
 
-    model, config, threshold = _load(args)
+    model, config, point = _load(args)
     other = args.data is not None and args.data != config.data
     if other:
         config = changed(config, data=args.data, split="random", fold=0, refit=False)
     part = args.part or ("all" if other else "test")
     dataset = open_part(config, part, args.data_path)
-    found = validate(model, dataset, threshold=threshold, level=args.level, precision=args.precision)
+    found = validate(model, dataset, **point, level=args.level, precision=args.precision)
     print(f"{config.data}, {part}, {_scores_line(found.scores)}")
     print(f"pooled over pixels: Dice {found.scores['dice_pooled']:.3f}, IoU {found.scores['iou_pooled']:.3f}")
     if args.out:
@@ -325,10 +331,10 @@ def run_predict(args) -> int:
     from polyp.run import collect_inputs, predict_files, write_predictions
 
     files = collect_inputs(args.inputs)
-    model, config, threshold = _load(args)
+    model, config, point = _load(args)
     model.ensure_level(args.level)
     predictions = predict_files(
-        model, files, config.size, threshold, mirror=args.mirror, level=args.level, precision=args.precision
+        model, files, config.size, **point, mirror=args.mirror, level=args.level, precision=args.precision
     )
     rows, errors = write_predictions(
         predictions, args.out, overlays=args.overlay, probabilities=args.probabilities, table=args.table
@@ -395,15 +401,20 @@ def run_bench(args) -> int:
 
 
 def _load(args):
-    """The model on its device, its configuration, and the threshold to use."""
+    """The model on its device, its configuration, and the threshold and least share of a region to use."""
     from polyp.run import load_model, to_device
 
-    if args.threshold is not None and not 0 <= args.threshold <= 1:
-        raise UsageError(f"--threshold is {args.threshold}; expected a probability, 0 to 1")
+    for flag, value in (("--threshold", args.threshold), ("--min-share", args.min_share)):
+        if value is not None and not 0 <= value <= 1:
+            raise UsageError(f"{flag} is {value}; expected a number from 0 to 1")
     model, metadata = load_model(args.checkpoint)
     model = to_device(model, args.device)
-    threshold = metadata["threshold"] if args.threshold is None else args.threshold
-    return model, Config.from_dict(metadata["config"]), threshold
+    point = {
+        "threshold": metadata["threshold"] if args.threshold is None else args.threshold,
+        # weights of version 0.2 and earlier know none
+        "min_share": metadata.get("min_share", 0.0) if args.min_share is None else args.min_share,
+    }
+    return model, Config.from_dict(metadata["config"]), point
 
 
 def _scores_line(scores: dict) -> str:

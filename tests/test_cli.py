@@ -162,7 +162,8 @@ def test_predict_goes_on_after_a_bad_file_and_ends_with_1(run, tmp_path, capsys)
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--threshold", 2), "expected a probability"),
+        (("--threshold", 2), "expected a number from 0 to 1"),
+        (("--min-share", -0.1), "--min-share is -0.1; expected a number from 0 to 1"),
         (("--level", 9), "expected 1 to 2"),
         (("--device", "cuda"), "no GPU"),
     ],

@@ -8,15 +8,15 @@ from polyp.config import Config
 from polyp.model.network import SegmentationNetwork
 from polyp.run import checkpoint
 from polyp.run.folder import RunFolder
-from polyp.run.hardware import machine, to_device
+from polyp.run.hardware import to_device
 
 
 def open_finished(folder: RunFolder) -> tuple[SegmentationNetwork, Config, dict[str, Any]]:
     """A run's network at its best epoch, on its device; its configuration; and the facts for its result.
 
     Returns:
-        the facts are config, data, versions, machine, minutes (of training), parameters, epoch (the best) and
-        curve (the log, one list per column), all plain JSON values.
+        the facts are config, data, versions and machine (that trained it), minutes (of training), parameters,
+        epoch (the best) and curve (the log, one list per column), all plain JSON values.
 
     Raises:
         DataError: the run has not ended.
@@ -29,7 +29,7 @@ def open_finished(folder: RunFolder) -> tuple[SegmentationNetwork, Config, dict[
         "config": config.to_dict(),
         "data": metadata["data"],
         "versions": metadata["versions"],
-        "machine": machine(config.device, config.precision),
+        "machine": metadata["machine"],
         "minutes": round(float(log["seconds"].sum()) / 60, 1),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "epoch": metadata["scores"]["epoch"],

@@ -1,5 +1,6 @@
 """Experiments on several hospitals and on frames without a polyp: what is trained, and how it is scored."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,17 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from polyp.config import Config, changed
+from polyp.config import Config, changed, configure
 from polyp.course.finished import lists, open_finished
 from polyp.data.check import SPECK
 from polyp.data.dataset import PolypDataset, open_part
-from polyp.data.sources import NO_POLYP, find_sources, source_names
+from polyp.data.sources import NO_POLYP, find_sources, group_names, source_names
 from polyp.model.network import SegmentationNetwork
+from polyp.run.checkpoint import load_model, versions
 from polyp.run.folder import RunFolder
+from polyp.run.hardware import machine
 from polyp.run.prediction import predict_probs
+from polyp.run.regions import without_small
 from polyp.run.scoring.measures import counts_by_threshold, dice_iou, stretch
 
 THREE = "cvc-clinicdb+kvasir-seg+polypgen"
@@ -24,6 +28,7 @@ ELSEWHERE = ("cvc-colondb", "etis-larib")  # never trained on, never chosen on
 
 THRESHOLDS = np.arange(1, 20) / 20
 LEAST_AREAS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.02)  # of the frame; and never below `SPECK` pixels
+MOST = 0.05  # of the clean validation frames may be marked: other hospitals will mark more
 FOUND = 0.5  # a polyp is found if this share of its pixels is marked
 
 
@@ -39,29 +44,37 @@ class Plan:
     elsewhere: bool = False
 
 
-# From the weights `clinicdb`, which have learnt what a polyp is from one hospital's videos.
-TUNED: dict[str, Any] = {
-    "preset": "transfer", "init": "clinicdb", "data": THREE, "split": "mixed", "augment": "strong",
-    "balance": 0.5, "size": (224, 224), "epochs": 5, "lr": 1e-3, "schedule": "cosine",
-}  # fmt: skip
-# Small enough that a table of many runs takes hours on 2 cores: for comparing, not for the best score.
-SMALL: dict[str, Any] = {
+# At the size that PraNet and those after it train at; for a GPU, since an epoch takes 40 minutes on 2 cores.
+LARGE: dict[str, Any] = {
     "preset": "transfer", "data": THREE, "split": "mixed", "augment": "strong", "balance": 0.5,
-    "size": (128, 128), "epochs": 4,
+    "encoder": "efficientnet-lite2", "size": (352, 352), "batch_size": 16, "schedule": "cosine",
+    "epochs": 28, "workers": 3,
 }  # fmt: skip
+# Smaller, so that a table of many runs takes minutes there: for comparing, not for the best score.
+SMALL: dict[str, Any] = LARGE | {"encoder": "efficientnet-lite0", "size": (192, 192), "epochs": 10}
+# From the best epoch of another plan, on 2 cores: smaller frames and a lower learning rate.
+TUNED: dict[str, Any] = LARGE | {"size": (288, 288), "batch_size": 8, "workers": 0, "lr": 5e-4, "epochs": 2}
+
+
+def _best_of(plan: str) -> str:
+    return f"runs/experiments/{plan}/best.safetensors"
 
 
 PLANS: dict[str, Plan] = {
-    "several": Plan(TUNED, ("val", "test"), elsewhere=True),
+    "several_base": Plan(LARGE),
+    "several": Plan(TUNED | {"init": _best_of("several_base")}, ("val", "test"), elsewhere=True),
+    "several_lite0": Plan(
+        LARGE | {"encoder": "efficientnet-lite0", "size": (256, 256)}, ("val", "test"), elsewhere=True
+    ),
     **{
         f"clean_{name}": Plan(SMALL | {"clean": clean, "epochs": epochs}, ("val", "test"))
-        for name, clean, epochs in (("in", True, 5), ("out", False, 6))  # within 2 % as many steps
+        for name, clean, epochs in (("in", True, 10), ("out", False, 12))  # within 2 % as many steps
     },
     **{
         f"pranet_{seed}": Plan(
-            TUNED
-            | {"init": "", "data": "cvc-clinicdb+kvasir-seg", "split": "pranet", "refit": True}
-            | {"balance": 0.0, "lr": 2e-3, "epochs": 12, "seed": seed},
+            LARGE
+            | {"data": "cvc-clinicdb+kvasir-seg", "split": "pranet", "refit": True, "balance": 0.0}
+            | {"epochs": 36, "seed": seed},
             ("test",),
             elsewhere=True,
         )
@@ -69,26 +82,25 @@ PLANS: dict[str, Plan] = {
     },
     **{
         f"several_fold_{k}": Plan(
-            TUNED
-            | {"init": "", "data": "cvc-clinicdb", "split": "sequence", "fold": k}
-            | {"add": "kvasir-seg+polypgen", "lr": 2e-3, "epochs": 5},
+            SMALL
+            | {"data": "cvc-clinicdb", "split": "sequence", "fold": k, "add": "kvasir-seg+polypgen"}
+            | {"size": (256, 256), "epochs": 6},
             ("val", "test"),
         )
         for k in range(5)
     },
     **{
-        f"without_{hospital}": Plan(SMALL | {"split": "hospital", "fold": k}, ("val", "test", "left out"))
+        f"without_{hospital}": Plan(
+            SMALL | {"split": "hospital", "fold": k, "epochs": 7}, ("val", "test", "left out")
+        )
         for k, hospital in enumerate(HOSPITALS)
     },
     **{
         f"several_{name}": Plan(SMALL | changes)
         for name, changes in (
-            ("base", {}),
             ("augment_standard", {"augment": "standard"}),
             ("balance_0", {"balance": 0.0}),
             ("balance_1", {"balance": 1.0}),
-            ("input_192", {"size": (192, 192)}),
-            ("lite2", {"encoder": "efficientnet-lite2"}),
         )
     },
 }
@@ -98,37 +110,102 @@ def score_plan(name: str, folder: RunFolder, data_path: str | Path | None = None
     """All that the course tells of a finished run on several hospitals, as plain JSON values.
 
     Returns:
-        see `open_finished`; and sets: for each part and set that the plan names, what `score_frames` says.
+        see `open_finished`; chosen: the operating point, see `choose_point`, None without validation frames;
+        and sets: for each part and set that the plan names, what `score_frames` says.
 
     Raises:
         DataError: the run has not ended.
     """
     model, config, facts = open_finished(folder)
-    plan, sets = PLANS[name], {}
+    plan, sets, chosen = PLANS[name], {}, None
     for part in plan.parts:
-        sets[part] = score_frames(model, open_part(config, part, data_path), sources_of(config, data_path))
+        sets[part] = _score_part(model, config, part, data_path, chosen)
+        if part == "val":
+            chosen = choose_point(sets["val"]["operating"])
     for other in ELSEWHERE if plan.elsewhere else ():
-        theirs = changed(config, data=other, add="", split="random", fold=0, refit=False)
-        sets[other] = score_frames(model, open_part(theirs, "all", data_path), sources_of(theirs, data_path))
-    return facts | {"sets": sets}
+        sets[other] = _score_part(model, elsewhere(config, other), "all", data_path, chosen)
+    return facts | {"chosen": chosen, "sets": sets}
 
 
-def sources_of(config: Config, data_path: str | Path | None) -> dict[str, str]:
-    """For each frame its hospital or dataset; see `sources.source_names`."""
+def elsewhere(config: Config, data: str) -> Config:
+    """A run's configuration, for frames of other data than it was trained on."""
+    return changed(config, data=data, add="", split="random", fold=0, refit=False)
+
+
+def score_elsewhere(data_path: str | Path | None = None, name: str = "clinicdb") -> dict[str, Any]:
+    """What `score_frames` says of weights that come with the package, on frames that they never saw.
+
+    Returns:
+        versions, machine, chosen (None), and sets: `test` are the test frames of the plan `several`, and
+        then the sets of `ELSEWHERE`.
+    """
+    model, metadata = load_model(name)
+    config = Config.from_dict(metadata["config"])
+    theirs = changed(configure(**PLANS["several"].settings), size=config.size)
+    parts = [("test", theirs, "test"), *((other, elsewhere(config, other), "all") for other in ELSEWHERE)]
+    sets = {key: _score_part(model, config, part, data_path) for key, config, part in parts}
+    return {"versions": versions(), "machine": machine(), "chosen": None, "sets": sets}
+
+
+def _score_part(
+    model: SegmentationNetwork,
+    config: Config,
+    part: str,
+    data_path: str | Path | None,
+    chosen: dict[str, float] | None = None,
+) -> dict[str, Any]:
+    dataset = open_part(config, part, data_path)
     own, added = find_sources(config.data, config.add, data_path)
-    return source_names(own + added, np.ones(sum(len(source.pairs) for source in own + added)))
+    areas, images = dataset.cache.table["area"].to_numpy(), dataset.cache.images
+    groups = group_names(own + added, areas, images)
+    return score_frames(model, dataset, source_names(own + added, areas), groups, chosen)
+
+
+def choose_point(operating: dict[str, Any], most: float = MOST) -> dict[str, float] | None:
+    """The operating point: threshold and least region size at which the most polyps are found.
+
+    Args:
+        operating: of validation frames, see `score_frames`.
+        most: the share of the frames without a polyp that may be marked.
+
+    Returns:
+        threshold; min_share, of the frame; found and marked, shares of the validation's polyps and
+        clean frames. Of equals, the one that marks the fewest. None where no point is allowed.
+    """
+    found, marked = np.array(operating["found"]), np.array(operating["marked"])
+    allowed = [pair for pair in np.ndindex(found.shape) if marked[pair] <= most * operating["clean"]]
+    if not allowed:
+        return None
+    best = min(allowed, key=lambda pair: (-found[pair], marked[pair]))
+    return {
+        "threshold": operating["thresholds"][best[0]],
+        "min_share": operating["least_areas"][best[1]],
+        "found": round(found[best] / operating["polyps"], 4),
+        "marked": round(marked[best] / operating["clean"], 4) if operating["clean"] else 0.0,
+    }
 
 
 def score_frames(
-    model: SegmentationNetwork, dataset: PolypDataset, sources: dict[str, str]
+    model: SegmentationNetwork,
+    dataset: PolypDataset,
+    sources: Mapping[str, str],
+    groups: Mapping[str, str] | None = None,
+    chosen: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Predict every frame at the size of its mask, and score it by the conventions that papers use.
 
+    Args:
+        model: on its device.
+        dataset: the frames, with their masks at full size.
+        sources: the hospital or dataset of each.
+        groups: the video of each, or whatever else belongs together; by default each frame is alone.
+        chosen: an operating point, see `choose_point`.
+
     Returns:
-        frames: one list per column: frame; source (hospital or dataset, or `NO_POLYP`); area (share of the
-        frame); dice (above 0.5); dice_pranet (mean over the 256 thresholds of the stretched map, as PraNet's
-        toolbox has it); largest (share of the frame of the largest region above 0.5); polyps, found,
-        false_regions (above 0.5).
+        frames: one list per column: frame; source (or `NO_POLYP`); group; area (share of the frame); dice
+        (above 0.5); dice_pranet (mean over the 256 thresholds of the stretched map, as PraNet's toolbox has
+        it); largest (share of the frame of the largest region above 0.5); polyps, found, false_regions (above
+        0.5); and with `chosen` what is left at that point: dice_chosen, found_chosen, marked_chosen.
         operating: thresholds, least_areas, and for each pair of them (thresholds, areas): found (polyps) and
         marked (frames without a polyp); polyps and clean: out of how many.
     """
@@ -144,8 +221,9 @@ def score_frames(
             {
                 "frame": frame,
                 "source": sources[frame] if target.any() else NO_POLYP,
+                "group": (groups or {}).get(frame, frame),
                 "area": float(target.mean()),
-                "dice": dice_iou(int((preds & target).sum()), int(preds.sum()), int(target.sum()))[0],
+                "dice": _dice(preds, target),
                 "dice_pranet": stretched_dice(probs, target).mean() if target.any() else float("nan"),
                 "largest": half.sizes.max(initial=0) / target.size,
                 "polyps": len(polyps),
@@ -153,17 +231,25 @@ def score_frames(
                 "false_regions": int(((half.sizes >= SPECK) & ~half.touches).sum()),
             }
         )
+        if chosen:
+            shown = without_small(probs > chosen["threshold"], chosen["min_share"])
+            regions = Marks.of(shown, polyps)
+            rows[-1] |= {
+                "dice_chosen": _dice(shown, target),
+                "found_chosen": regions.found(SPECK),
+                "marked_chosen": bool((regions.sizes >= SPECK).any()),
+            }
         least = [max(SPECK, area * target.size) for area in LEAST_AREAS]
         if target.any():
             found.append([[mark.found(area) for area in least] for mark in marks])
         else:
             marked.append([[bool((mark.sizes >= area).any()) for area in least] for mark in marks])
-    table = pd.DataFrame(rows).round({"area": 6, "largest": 6, "dice": 4, "dice_pranet": 4})
+    table = pd.DataFrame(rows).round({"area": 6, "largest": 6})
     shape = (-1, len(THRESHOLDS), len(LEAST_AREAS))
     return {
-        "frames": lists(table),
+        "frames": lists(table.round({name: 4 for name in table.columns if name.startswith("dice")})),
         "operating": {
-            "thresholds": THRESHOLDS.tolist(),
+            "thresholds": THRESHOLDS.round(2).tolist(),
             "least_areas": list(LEAST_AREAS),
             "polyps": int(table["polyps"].sum()),
             "clean": len(marked),
@@ -171,6 +257,10 @@ def score_frames(
             "marked": np.array(marked, int).reshape(shape).sum(axis=0).tolist(),
         },
     }
+
+
+def _dice(preds: np.ndarray, target: np.ndarray) -> float:
+    return dice_iou(int((preds & target).sum()), int(preds.sum()), int(target.sum()))[0]
 
 
 def _polyps(target: np.ndarray) -> list[np.ndarray]:

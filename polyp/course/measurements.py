@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from polyp.config import PRESETS, Config, changed, configure
+from polyp.course.hospitals import score_elsewhere
 from polyp.course.threads import threads
 from polyp.data.check import count_near_duplicates, survey
 from polyp.data.dataset import FrameCache, PolypDataset, Splits, open_data, read_pair
@@ -319,4 +320,5 @@ MEASUREMENTS: dict[str, Callable[[str | Path | None], dict[str, Any]]] = {
     "encoder_inputs": encoder_inputs,
     "mistakes": mistakes,
     "threads": threads,
+    "clinicdb_elsewhere": score_elsewhere,
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from polyp.data.groups import frame_table
+from polyp.data.groups import frame_table, groups_of
 from polyp.data.images import read_image, read_mask
 from polyp.data.known import DATASETS, find_dataset
 from polyp.data.pairs import Label, Pair, find_pairs, read_centres, read_sequences, subfolders
@@ -155,6 +155,21 @@ def source_names(sources: list[Source], areas: np.ndarray) -> dict[str, str]:
         frame: name if area > 0 else NO_POLYP
         for (frame, name), area in zip(names.items(), areas, strict=True)
     }
+
+
+def group_names(sources: list[Source], areas: np.ndarray, images: np.ndarray) -> dict[str, str]:
+    """For each frame the label of its group, see `groups.groups_of`; for intervals, not for a split.
+
+    Args:
+        sources: whose frames, in this order, `areas` (N,) and `images` (N, H, W, 3) describe.
+    """
+    tables, start = [], 0
+    for source in sources:
+        rows = slice(start, start := start + len(source.pairs))
+        table = _labelled(source, areas[rows], images[rows])
+        tables.append(_among_several(table, source) if len(sources) > 1 else table)
+    table = pd.concat(tables, ignore_index=True)
+    return dict(zip(table["frame"], groups_of(table).map(str), strict=True))
 
 
 def write_splits(data: str, folder: str | Path, data_path: str | Path | None = None) -> list[Path]:

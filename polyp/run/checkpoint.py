@@ -1,8 +1,8 @@
 """One file for a model: safetensors for the numbers, JSON for what they mean. Never a pickle.
 
-The metadata holds everything needed to use the weights: `config` (a `Config`),
-`preprocessing`, `threshold`, `scores`, `data` and `versions`. A `last` checkpoint also holds the
-optimiser's tensors and the run's `history`, so that training goes on as if it had never stopped.
+The metadata holds everything needed to use the weights: `config` (a `Config`), `preprocessing`, `threshold`,
+`min_share`, `scores`, `data`, `versions` and `machine` (that trained them). A `last` checkpoint also holds
+the optimiser's tensors and the run's `history`, so that training goes on as if it had never stopped.
 """
 
 import json
@@ -22,20 +22,29 @@ from polyp.config import Config
 from polyp.disk import write_atomic
 from polyp.errors import DataError, UsageError, look_up
 from polyp.model.network import SegmentationNetwork, build_model
+from polyp.run.hardware import machine
 
 FORMAT = 1
 
 
-def metadata_of(config: Config, scores: dict, data: dict, threshold: float = 0.5) -> dict[str, Any]:
-    """The metadata of a checkpoint, all of it plain JSON values."""
+def metadata_of(
+    config: Config, scores: dict, data: dict, threshold: float = 0.5, min_share: float = 0.0
+) -> dict[str, Any]:
+    """The metadata of a checkpoint, all of it plain JSON values.
+
+    `threshold` and `min_share` are the operating point: a region is shown if its pixels are above this
+    probability and it takes at least this share of the picture.
+    """
     return {
         "format": FORMAT,
         "config": config.to_dict(),
         "preprocessing": {"colour": "RGB", "range": [0, 255], "normalisation": "inside the network"},
         "threshold": threshold,
+        "min_share": min_share,
         "scores": scores,
         "data": data,
         "versions": versions(),
+        "machine": machine(config.device, config.precision),
     }
 
 

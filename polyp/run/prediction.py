@@ -21,6 +21,7 @@ from polyp.disk import make_folder, write_atomic
 from polyp.errors import DataError, UsageError
 from polyp.model.network import SegmentationNetwork, resize_logits
 from polyp.run.hardware import autocast
+from polyp.run.regions import without_small
 
 MIRRORINGS = ((), (3,), (2,), (2, 3))  # none, left-right, up-down, both: dimensions of (N, C, H, W)
 OVERLAY_COLOUR = (0, 114, 178)
@@ -101,6 +102,7 @@ def predict_files(
     files: Iterable[Path],
     size: tuple[int, int],
     threshold: float = 0.5,
+    min_share: float = 0.0,
     **options,
 ) -> Iterator[Prediction | DataError]:
     """Predict file after file.
@@ -109,6 +111,7 @@ def predict_files(
         model, size, options: see `predict_probs`.
         files: pictures; read one at a time.
         threshold: a pixel is polyp above this probability.
+        min_share: the least size of a region, as a share of the picture, see `regions.without_small`.
 
     Yields:
         a prediction for each file, or for one that cannot be read the error, so the others still go on.
@@ -120,7 +123,8 @@ def predict_files(
             yield error
             continue
         probs = predict_probs(model, image, size, **options)
-        yield Prediction(file, image, probs, (probs > threshold).astype(np.uint8))
+        mask = without_small(probs > threshold, min_share)
+        yield Prediction(file, image, probs, mask.astype(np.uint8))
 
 
 def collect_inputs(inputs: Iterable[str | Path]) -> list[Path]:

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -15,6 +14,7 @@ from polyp.model.losses import Loss, bce_dice_loss, deep_supervision
 from polyp.model.metrics import SCORES, AverageMeter, concatenate, confusion_counts, summarise
 from polyp.model.network import SegmentationNetwork, resize_logits
 from polyp.run.hardware import autocast
+from polyp.run.regions import largest_region, without_small
 
 
 class Validation(NamedTuple):
@@ -36,6 +36,7 @@ def validate(
     dataset: PolypDataset,
     loss: Loss = bce_dice_loss,
     threshold: float = 0.5,
+    min_share: float = 0.0,
     level: int | None = None,
     batch_size: int = 8,
     precision: str = "auto",
@@ -50,6 +51,7 @@ def validate(
         dataset: what to score on; with `full_size_masks` the logits are enlarged to each mask.
         loss: of one head; with deep supervision the heads are averaged, as in training.
         threshold: a pixel is polyp above this probability.
+        min_share: smaller regions are left out, see `regions.without_small`.
         level: prune a UNet++ to this level.
         batch_size: frames at a time (1 where masks have their original sizes).
         precision: auto, fp32 or bf16.
@@ -68,8 +70,9 @@ def validate(
                 outputs = model(image, level)
             outputs = tuple(resize_logits(logits, target.shape[-2:]) for logits in outputs)
             meter.update(deep_supervision(loss, outputs, target), n=len(image))
-            parts.append(confusion_counts(outputs[-1], target, threshold))
-            marked += [largest_region(preds) >= SPECK for preds in _masks(outputs[-1], threshold)]
+            logits = _without_small(outputs[-1], threshold, min_share) if min_share else outputs[-1]
+            parts.append(confusion_counts(logits, target, threshold))
+            marked += [largest_region(mask) >= SPECK for mask in _masks(logits, threshold)]
     counts = concatenate(parts)
     columns: dict[str, Any] = {"frame": dataset.frames, "marked": marked}
     columns |= {name: count.cpu().numpy() for name, count in counts._asdict().items()}
@@ -79,12 +82,13 @@ def validate(
     return Validation(meter.avg, summarise(counts) | {"clean_marked": float(clean.mean())}, table)
 
 
+def _without_small(logits: Tensor, threshold: float, min_share: float) -> Tensor:
+    """The logits (N, 1, H, W), those of the regions that are too small as low as can be."""
+    masks = _masks(logits, threshold)
+    small = [mask & ~without_small(mask, min_share) for mask in masks]
+    return logits.masked_fill(torch.from_numpy(np.stack(small)[:, None]).to(logits.device), -torch.inf)
+
+
 def _masks(logits: Tensor, threshold: float) -> np.ndarray:
-    """uint8 {0, 1} (N, H, W)"""
-    return (logits[:, 0].float().sigmoid() > threshold).to(torch.uint8).cpu().numpy()
-
-
-def largest_region(mask: np.ndarray) -> int:
-    """The pixels of the largest 8-connected region of a mask (H, W); 0 if it is empty."""
-    regions, _ = ndimage.label(mask, np.ones((3, 3)))  # OpenCV's threads would hang in a forked process
-    return int(np.bincount(regions.ravel())[1:].max(initial=0))
+    """bool (N, H, W)"""
+    return (logits[:, 0].float().sigmoid() > threshold).cpu().numpy()

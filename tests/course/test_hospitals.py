@@ -3,21 +3,32 @@ import math
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import ndimage
 
 from polyp.config import Config, changed, configure
 from polyp.course import experiments, hospitals
-from polyp.course.hospitals import LEAST_AREAS, PLANS, THRESHOLDS, Plan, score_frames, stretched_dice
+from polyp.course.hospitals import (
+    LEAST_AREAS,
+    PLANS,
+    THRESHOLDS,
+    Plan,
+    choose_point,
+    score_frames,
+    stretched_dice,
+)
 from polyp.data.dataset import open_part
 from polyp.data.images import write_png
+from polyp.data.pairs import read_sequences
 from polyp.data.sources import NO_POLYP
 from polyp.data.split import packaged_split, parts_of
 from polyp.disk import make_folder
 from polyp.model.network import build_model
 from polyp.run.prediction import predict_probs
 from polyp.run.scoring import score
+from polyp.run.validation import validate
 
 
 @pytest.fixture
@@ -91,6 +102,47 @@ def test_the_operating_table_is_that_of_the_masks(scored):
         assert operating["marked"][t][a] == marked
     assert (np.diff(operating["found"], axis=1) <= 0).all()
     assert (np.diff(operating["marked"], axis=1) <= 0).all()
+
+
+def test_the_chosen_point_is_what_a_user_then_gets(scored):
+    """What the operating table promises for a point is what the masks cut at that point do."""
+    model, dataset, found = scored
+    most = 0.5
+    point = choose_point(found["operating"], most)
+    again = score_frames(model, dataset, dict.fromkeys(dataset.frames, "here"), chosen=point)
+    frames, clean = pd.DataFrame(again["frames"]), np.array(found["frames"]["source"]) == NO_POLYP
+    marked = np.array(frames["marked_chosen"])
+    assert marked[clean].mean() == pytest.approx(point["marked"], abs=1e-4)
+    assert marked[clean].mean() <= most
+    assert frames["found_chosen"].sum() / frames["polyps"].sum() == pytest.approx(point["found"], abs=1e-4)
+    validated = validate(model, dataset, threshold=point["threshold"], min_share=point["min_share"])
+    assert validated.table["marked"].tolist() == marked.tolist()
+    gap = (validated.table["dice"] - frames["dice_chosen"].astype(float)).abs()
+    assert gap.max() < 1e-4
+
+
+def test_of_the_points_that_find_most_the_quietest_is_chosen():
+    operating = {"thresholds": [0.3, 0.5, 0.7], "least_areas": [0.0, 0.01], "polyps": 10, "clean": 10}
+    operating |= {"found": [[9, 8], [8, 8], [7, 5]], "marked": [[9, 3], [4, 2], [1, 0]]}
+    chosen = [choose_point(operating, most) for most in (1.0, 0.4, 0.1, 0.0)]
+    points = [(p["threshold"], p["min_share"], p["found"], p["marked"]) for p in chosen]
+    assert points == [
+        (0.3, 0.0, 0.9, 0.9),
+        (0.5, 0.01, 0.8, 0.2),
+        (0.7, 0.0, 0.7, 0.1),
+        (0.7, 0.01, 0.5, 0.0),
+    ]
+    operating["marked"] = [[9, 9]] * 3
+    assert choose_point(operating, 0.5) is None
+
+
+def test_groups_are_videos_where_they_are_known(tiny, with_clean):
+    found = hospitals._score_part(
+        build_model(tiny).eval(), changed(tiny, data=str(with_clean), split="random"), "all", None
+    )
+    frames, videos = pd.DataFrame(found["frames"]), read_sequences(with_clean)
+    assert set(frames["source"]) > {NO_POLYP}
+    assert frames["group"].tolist() == [str(videos[frame]) for frame in frames["frame"]]
 
 
 def test_the_stretched_dice_is_that_of_the_referee(scored, tmp_path):
