@@ -13,7 +13,10 @@ from sklearn.naive_bayes import GaussianNB
 
 from polyp.data import synthetic
 from polyp.data.images import list_images, read_image, read_mask
-from polyp.data.synthetic import make_sequence, write_dataset
+from polyp.data.pairs import find_pairs, read_sequences
+from polyp.data.synthetic import HOSPITALS, make_sequence, write_dataset
+from polyp.data.synthetic.geometry import rays_of
+from polyp.data.synthetic.staging import make_window
 from polyp.errors import DataError, UsageError
 
 SEQUENCES, FRAMES = 12, 10
@@ -150,6 +153,57 @@ def test_no_colour_classifier_finds_the_polyps(default_set, model):
     assert best < 0.5
 
 
+def test_the_first_hospital_is_the_default_and_the_second_looks_otherwise():
+    """The same patient: B's light is colder, its picture softer and round, its view narrower."""
+    (a, a_masks), (b, b_masks) = (make_sequence(6, 2, 2, 96, 128, hospital) for hospital in "AB")
+    assert digest(a, a_masks) == digest(*make_sequence(6, 2, 2, 96, 128))
+    tint = [images[:, 24:72, 40:90].reshape(-1, 3).mean(0) for images in (a, b)]
+    assert tint[0][0] / tint[0][2] > 1.5 * tint[1][0] / tint[1][2]  # red to blue
+    windows = [make_window(np.random.default_rng(0), 96, 128, at) for at in HOSPITALS.values()]
+    tall, wide = ([window.any(axis).sum() for window in windows] for axis in (1, 0))
+    assert wide[0] > tall[0] + 10  # an octagon
+    assert abs(wide[1] - tall[1]) <= 1  # a circle
+    assert b[:, :, :14].max() < 60
+    assert b_masks[:, :, :14].max() == 0
+    assert all(0.003 <= mask.mean() <= 0.5 for mask in b_masks)
+    assert HOSPITALS["B"].focal > HOSPITALS["A"].focal
+    assert rays_of(96, 128, HOSPITALS["B"].focal)[0].max() < rays_of(96, 128)[0].max()
+
+
+def test_without_polyps_the_same_wall_is_seen():
+    images, masks = make_sequence(3, 5, 1, 96, 128)
+    clean, none = make_sequence(3, 5, 1, 96, 128, clean=True)
+    assert none.shape == masks.shape
+    assert none.max() == 0
+    gone = np.abs(images.astype(int) - clean)[masks > 0].mean()
+    assert gone > 10  # where the polyp was, something else is seen
+    assert clean.std() > 10
+
+
+@pytest.mark.parametrize("hospital", HOSPITALS)
+def test_frames_without_a_polyp_lie_in_negatives(tmp_path, hospital):
+    folder = write_dataset(tmp_path / "set", 4, 2, 2, 48, 64, hospital=hospital, clean=3)
+    pairs = find_pairs(folder)
+    assert [pair.frame for pair in pairs] == [str(n) for n in range(1, 11)]
+    assert [pair.mask is None for pair in pairs] == [False] * 4 + [True] * 6
+    assert read_sequences(folder) == {str(n): (n + 1) // 2 for n in range(1, 11)}
+    clean, _ = make_sequence(4, 4, 2, 48, 64, hospital, clean=True)
+    np.testing.assert_array_equal(read_image(folder / "negatives" / "7.png"), clean[0])
+    few = write_dataset(tmp_path / "few", 4, 2, 2, 48, 64, hospital=hospital)
+    assert not (few / "negatives").exists()
+    assert files_in(few).items() <= files_in(folder).items()
+
+
+def test_no_such_hospital(tmp_path):
+    for make in (
+        lambda: make_sequence(0, 1, 1, 48, 64, "C"),
+        lambda: write_dataset(tmp_path / "set", hospital="C"),
+    ):
+        with pytest.raises(UsageError, match="unknown hospital 'C'"):
+            make()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_dataset_on_disk(tmp_path):
     folder = write_dataset(tmp_path / "new" / "set", 4, sequences=3, frames=2, height=48, width=64)
     assert folder == tmp_path / "new" / "set"
@@ -220,12 +274,13 @@ def test_a_file_in_the_way_is_reported(tmp_path):
         ({"width": 0}, r"width=0: expected a whole number, 32 or more"),
         ({"seed": -1}, r"seed=-1: expected a whole number, 0 or more"),
         ({"frames": 2.5}, r"frames=2.5: expected a whole number, 1 or more"),
+        ({"clean": -1}, r"clean=-1: expected a whole number, 0 or more"),
     ],
 )
 def test_values_out_of_range_are_usage_errors(tmp_path, wrong, message):
     with pytest.raises(UsageError, match=message):
         write_dataset(tmp_path / "set", **wrong)
-    if "sequences" not in wrong:
+    if not {"sequences", "clean"} & set(wrong):
         with pytest.raises(UsageError, match=message):
             make_sequence(**{"seed": 0, "sequence": 1, **wrong})
     assert list(tmp_path.iterdir()) == []

@@ -21,12 +21,17 @@
     threshold_curves      Dice, precision and recall by threshold
     bootstrap_histograms  two ways to resample a test set
 
+    conventions           one set of masks, scored in many ways
+    hospital_matrix       trained on which, tested on which
+    operating_curve       polyps found against clean frames marked
+
 All but `show`, `outline` and `show_frame` return a matplotlib `Figure` and touch no global state. Colours are
 from Okabe and Ito's colour-blind-safe palette; two that meet in a figure also differ in lightness, and so in
 greyscale.
 """
 
 from polyp.course.figures.frames import frames_with_masks, picture_grid, split_strips, tiles
+from polyp.course.figures.hospitals import conventions, hospital_matrix, operating_curve
 from polyp.course.figures.networks import build_order, node_grids
 from polyp.course.figures.predicted import error_maps, gallery, map_to_mask, predictions
 from polyp.course.figures.scores import bootstrap_histograms, threshold_curves

@@ -7,5 +7,6 @@ Lengths are in radii of the tube; points and directions are float32 (3, H, W).
 """
 
 from polyp.data.synthetic.dataset import make_sequence, write_dataset
+from polyp.data.synthetic.hospitals import HOSPITALS
 
-__all__ = ["make_sequence", "write_dataset"]
+__all__ = ["HOSPITALS", "make_sequence", "write_dataset"]

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
+from polyp.data.synthetic.hospitals import FOCAL
 from polyp.data.synthetic.scene import ROUND, TEXTURE, Polyp, Scene
 
-FOCAL = 0.56  # focal length over the frame's height: a wide-angle lens, as colonoscopes have
 FAR = 9.0  # the lamp does not reach farther
 
 
@@ -77,9 +77,9 @@ def march(scene: Scene, camera, rays: np.ndarray, depth, steps: int) -> tuple[np
     return depth, (polyp < wall) & (gap < 0.015 * depth)
 
 
-def rays_of(height: int, width: int) -> np.ndarray:
+def rays_of(height: int, width: int, focal: float = FOCAL) -> np.ndarray:
     """Unit directions through the pixels, in the camera's own axes (right, down, forward)."""
     y, x = (np.mgrid[:height, :width] - np.array([height - 1, width - 1])[:, None, None] / 2) / (
-        FOCAL * height
+        focal * height
     )
     return unit(np.stack([x, y, np.ones_like(x)]).astype(np.float32))

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from polyp.data.synthetic.geometry import distances, dot, march, on_wall, sample, turned, unit
+from polyp.data.synthetic.hospitals import Hospital
 from polyp.data.synthetic.scene import Scene, float32, ramp
 
 
@@ -55,12 +56,13 @@ def shade(scene: Scene, camera, rays: np.ndarray, depth: np.ndarray, hit: np.nda
     return albedo * light[..., None] + glint[..., None] * float32([4, 3.9, 3.6])
 
 
-def develop(rng, light: np.ndarray, window: np.ndarray, focus: float) -> np.ndarray:
+def develop(rng, light: np.ndarray, window: np.ndarray, focus: float, at: Hospital) -> np.ndarray:
     """What the video processor makes of the light (H, W, 3): exposure, blur, noise and the black border."""
     scale = window.shape[0] / 288
+    light = light * float32(at.light)
     light = light + 0.1 * cv2.GaussianBlur(np.maximum(light - 1, 0), (0, 0), 4 * scale + 0.1)
     picture: np.ndarray = (1 - np.exp(-1.6 * light)) ** np.float32(0.7)
-    focus *= rng.uniform(2, 3.5) if rng.random() < 0.12 else 1
+    focus *= at.blur * (rng.uniform(2, 3.5) if rng.random() < 0.12 else 1)
     picture = cv2.GaussianBlur(picture, (0, 0), focus * scale)
     if rng.random() < 0.2:  # a fast movement
         drift = np.zeros((15, 15), np.float32)
@@ -68,5 +70,5 @@ def develop(rng, light: np.ndarray, window: np.ndarray, focus: float) -> np.ndar
         cv2.line(drift, tuple((7 - reach).astype(int).tolist()), tuple((7 + reach).astype(int).tolist()), 1)
         picture = cv2.filter2D(picture, -1, drift / drift.sum())
     edge = cv2.GaussianBlur(window.astype(np.float32), (0, 0), 0.7)[..., None]
-    noise = rng.standard_normal(picture.shape, np.float32) * np.float32(1.8)
+    noise = rng.standard_normal(picture.shape, np.float32) * np.float32(at.noise)
     return np.clip(255 * picture * edge + 8 * (1 - edge) + noise + 0.5, 0, 255).astype(np.uint8)

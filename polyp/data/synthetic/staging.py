@@ -3,13 +3,17 @@
 import cv2
 import numpy as np
 
-from polyp.data.synthetic.geometry import FOCAL, distances, march, rays_of, sample, unit
+from polyp.data.synthetic.geometry import FAR, distances, march, rays_of, sample, unit
+from polyp.data.synthetic.hospitals import Hospital
 from polyp.data.synthetic.scene import ROUND, Polyp, Scene, float32
 
 
-def make_window(rng, height: int, width: int) -> np.ndarray:
-    """The octagon that the endoscope's optics leave of the frame: bool (H, W)."""
+def make_window(rng, height: int, width: int, at: Hospital) -> np.ndarray:
+    """The octagon, or circle, that the endoscope's optics leave of the frame: bool (H, W)."""
     y, x = np.mgrid[:height, :width]
+    if at.round_picture:
+        middle, radius = width * rng.uniform(0.52, 0.56), min(height, width) * rng.uniform(0.46, 0.49)
+        return (x - middle) ** 2 + (y - height * rng.uniform(0.49, 0.51)) ** 2 < radius**2
     beside = np.minimum(x - width * rng.uniform(0.06, 0.12), width * rng.uniform(0.90, 0.95) - x)
     above = np.minimum(y - height * rng.uniform(0.03, 0.07), height * rng.uniform(0.95, 0.98) - y)
     return (beside > 0) & (above > 0) & (beside + above > height * rng.uniform(0.12, 0.19))
@@ -56,19 +60,19 @@ def _cameras(rng, polyp: Polyp, distance: float, frames: int) -> list[tuple[np.n
     return path
 
 
-def stage(rng, scene: Scene, window: np.ndarray, share: float, frames: int):
+def stage(rng, scene: Scene, window: np.ndarray, share: float, frames: int, at: Hospital):
     """Give the scene polyps, and find a camera path on which they cover about `share` of every frame.
 
     Returns the cameras and, for each, a coarse depth from which the full-size march can start.
     """
     height, width = window.shape
-    rays = rays_of(max(32, height // 4), max(32, height // 4) * width // height)
+    rays = rays_of(max(32, height // 4), max(32, height // 4) * width // height, at.focal)
     seen = cv2.resize(window.astype(np.uint8), rays.shape[:0:-1], interpolation=cv2.INTER_NEAREST) > 0
     while True:
         form, around, along = rng.random(), rng.uniform(0, ROUND), rng.uniform(0.2, 2)
         twin, draw = rng.random() < 0.25, int(rng.integers(2**32))
         distance = np.interp(share, [0.005, 0.07, 0.3], [1.3, 1.0, 0.75]) * rng.uniform(0.85, 1.15)
-        size = distance * np.sqrt(share * width / height / np.pi) / FOCAL
+        size = distance * np.sqrt(share * width / height / np.pi) / at.focal
         for _ in range(4):  # the same polyp, larger or smaller
             again = np.random.default_rng(draw)
             scene.polyps = [_grow(again, scene, form, size, around, along)]
@@ -86,3 +90,14 @@ def stage(rng, scene: Scene, window: np.ndarray, share: float, frames: int):
             if shares.min() == 0:
                 break  # hidden behind a fold or out of the frame
             size *= np.clip(np.sqrt(share / shares.mean()), 0.6, 1.5)
+
+
+def remove_polyps(scene: Scene, cameras, height: int, width: int, at: Hospital) -> list[np.ndarray]:
+    """Take the polyps out of a scene that was staged with them; returns the coarse depths without them.
+
+    The cameras still look at the place, as they do after a polyp was removed or where none ever was.
+    """
+    for polyp in scene.polyps:
+        polyp.base = polyp.base + np.float32(10 * FAR)
+    rays = rays_of(max(32, height // 4), max(32, height // 4) * width // height, at.focal)
+    return [march(scene, camera, rays, np.zeros_like(rays[0]), 40)[0] for camera in cameras]
