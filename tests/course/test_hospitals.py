@@ -193,8 +193,7 @@ def test_clean_in_and_out_take_as_many_steps():
 def test_a_plan_is_trained_scored_and_written(tiny, with_clean, tmp_path, monkeypatch):
     settings = {key: value for key, value in tiny.to_dict().items() if key != "data"}
     settings |= {"data": str(with_clean), "split": "mixed", "epochs": 1}
-    monkeypatch.setitem(PLANS, "small", Plan(settings, ("val", "test"), elsewhere=True))
-    monkeypatch.setattr(hospitals, "ELSEWHERE", (str(with_clean),))
+    monkeypatch.setitem(PLANS, "small", Plan(settings, ("val", "test"), elsewhere=(str(with_clean),)))
     result = json.loads(experiments.experiment("small", out=tmp_path / "results").read_text())
     assert Config.from_dict(result["config"]) == configure(**settings)
     assert result["epoch"] == 1
