@@ -64,7 +64,7 @@ PLANS: dict[str, Plan] = {
     "several_base": Plan(LARGE),
     "several": Plan(TUNED | {"init": _best_of("several_base")}, ("val", "test"), ELSEWHERE),
     "several_lite0": Plan(
-        LARGE | {"encoder": "efficientnet-lite0", "size": (256, 256)}, ("val", "test"), elsewhere=True
+        LARGE | {"encoder": "efficientnet-lite0", "size": (256, 256)}, ("val", "test"), ELSEWHERE
     ),
     **{
         f"clean_{name}": Plan(SMALL | {"clean": clean, "epochs": epochs}, ("val", "test"))
