@@ -61,7 +61,7 @@ def _best_of(plan: str) -> str:
 
 
 PLANS: dict[str, Plan] = {
-    "several_base": Plan(LARGE),
+    "several_base": Plan(LARGE, ()),  # its curve tells enough
     "several": Plan(TUNED | {"init": _best_of("several_base")}, ("val", "test"), ELSEWHERE),
     "several_lite0": Plan(
         LARGE | {"encoder": "efficientnet-lite0", "size": (256, 256)}, ("val", "test"), ELSEWHERE

@@ -13,6 +13,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from polyp.course.elsewhere import numbers_elsewhere
 from polyp.course.experiments import CHANGES, EQUAL_STEPS, NETWORKS, read_result, read_seeds, result_names
 from polyp.course.front import front_picture
 from polyp.data.split import packaged_split
@@ -23,10 +24,14 @@ from polyp.run.pictures import BLUE, ORANGE, to_png
 
 BEGIN, END = "<!-- polyp report -->", "<!-- end of polyp report -->"
 RESULTS = Path("docs") / "results.md"
-MODEL_CARD = Path("polyp") / "run" / "weights" / "MODEL_CARD.md"
-BLOCKS = {Path("README.md"): "readme.md.j2", MODEL_CARD: "card.md.j2"}  # rendered between the marks
+CARDS = Path("polyp") / "run" / "weights"
+BLOCKS = {  # rendered between the marks
+    Path("README.md"): "readme.md.j2",
+    CARDS / "MODEL_CARD.md": "card.md.j2",
+    CARDS / "MODEL_CARD_clinicdb.md": "card_clinicdb.md.j2",
+}
 CHART, FRONT = Path("docs") / "results.png", Path("docs") / "front.png"
-SHIPPED = "fold_0"  # the experiment whose weights come with the package
+CLINICDB = "fold_0"  # the experiment whose weights are `clinicdb`
 SIZES = {
     "all": (0, 1.01),
     "small (below 5 % of the frame)": (0, 0.05),
@@ -81,6 +86,7 @@ def render(template: str, facts: dict[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     pages.filters |= {"mean": mean, "score": "{:.3f}".format, "whole": "{:.0f}".format}
+    pages.filters["percent"] = lambda share: f"{100 * share:.0f} %"
     return pages.get_template(template).render(facts)
 
 
@@ -104,6 +110,7 @@ def numbers() -> dict[str, Any]:
         "steps": _steps(),
         "levels": _levels(folds),
         "card": _card(frame_table()) if folds else [],
+        "elsewhere": numbers_elsewhere(SIZES),
         "speed": [pair["ratio"] for pair in read_result("bench").values() if isinstance(pair, dict)],
         "memory": read_result("bench")["peak_memory_gib"],
         "over_seeds": over_seeds,
@@ -249,8 +256,8 @@ def _levels(folds: list[dict]) -> dict[str, dict[str, float]]:
 
 
 def _card(frames: pd.DataFrame) -> list[dict[str, Any]]:
-    """The shipped weights' scores by polyp size, on the videos they were not trained on."""
-    frames = frames.query(f"split == 'sequence' and fold == {SHIPPED[-1]}")
+    """The weights' `clinicdb` scores by polyp size, on the videos they were not trained on."""
+    frames = frames.query(f"split == 'sequence' and fold == {CLINICDB[-1]}")
     rows = []
     for name, (low, high) in SIZES.items():
         part = frames[frames["area"].between(low, high, "left")]
