@@ -84,6 +84,7 @@ def _add_data(commands) -> None:
     names.set_defaults(run=run_data_list)
     check = actions.add_parser("check", help="list what is in datasets, what is wrong, and what they share")
     check.add_argument("paths", metavar="PATH", nargs="+", help="a dataset's folder, or its name")
+    _add_mask_values(check)
     check.set_defaults(run=run_data_check)
     get = actions.add_parser("get", help="download a dataset, or unpack its archive")
     get.add_argument("name", metavar="NAME", help="which; `polyp data list` names them")
@@ -93,6 +94,7 @@ def _add_data(commands) -> None:
     split.add_argument("name", metavar="NAME", help="a dataset's name or folder")
     split.add_argument("--data-path", type=Path, metavar="DIR", help="where it is")
     split.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")
+    _add_mask_values(split)
     split.set_defaults(run=run_data_split)
 
 
@@ -149,6 +151,7 @@ def _add_validate(commands) -> None:
         help="which frames (default: test; all for other data than it was trained on)",
     )
     _add_model_use(validate)
+    _add_mask_values(validate, default=None)
     validate.add_argument("--out", type=Path, metavar="FILE", help="write the per-image table as CSV")
     validate.set_defaults(run=run_validate)
 
@@ -203,6 +206,7 @@ def _add_score(commands) -> None:
         default="auto",
         help="what the maps hold (default: auto, told from all of them together)",
     )
+    _add_mask_values(score)
     score.add_argument(
         "--threshold", type=float, default=0.5, metavar="P", help="polyp above this probability (default 0.5)"
     )
@@ -235,6 +239,15 @@ def _add_model_use(parser) -> None:
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="default: auto")
 
 
+def _add_mask_values(parser, default: str | None = "auto") -> None:
+    parser.add_argument(
+        "--mask-values",
+        default=default,
+        metavar="X",
+        help="which mask pixels mean polyp: auto, bright, dark, nonzero, alpha, 1+2, ff0000 ...",
+    )
+
+
 def _add_experiment(commands) -> None:
     experiment = commands.add_parser(
         "experiment",
@@ -253,8 +266,10 @@ def run_data_check(args) -> int:
     from itertools import combinations
 
     from polyp.data import find_dataset, find_overlap, survey
+    from polyp.data.masks import check_values
 
-    found = {path: survey(find_dataset(path)) for path in args.paths}
+    check_values(args.mask_values)
+    found = {path: survey(find_dataset(path), args.mask_values) for path in args.paths}
     print("\n\n".join(map(str, found.values())))
     for (first, a), (second, b) in combinations(found.items(), 2):
         print(f"\n{find_overlap(first, a.prints, second, b.prints)}")
@@ -278,7 +293,7 @@ def run_data_get(args) -> int:
 def run_data_split(args) -> int:
     from polyp.data.sources import write_splits
 
-    for path in write_splits(args.name, args.out, args.data_path):
+    for path in write_splits(args.name, args.out, args.data_path, args.mask_values):
         print(path)
     return 0
 
@@ -317,6 +332,8 @@ def run_validate(args) -> int:
     other = args.data is not None and args.data != config.data
     if other:
         config = changed(config, data=args.data, split="random", fold=0, refit=False)
+    if args.mask_values:
+        config = changed(config, mask_values=args.mask_values)
     part = args.part or ("all" if other else "test")
     dataset = open_part(config, part, args.data_path)
     found = validate(model, dataset, **point, level=args.level, precision=args.precision)
@@ -359,6 +376,7 @@ def run_score(args) -> int:
         sequences=False if args.by_frame else args.sequences,
         paired=args.paired,
         values=args.values,
+        mask_values=args.mask_values,
         subset=args.subset,
         threshold=args.threshold,
         min_area=args.min_area,

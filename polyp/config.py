@@ -38,6 +38,9 @@ class Config:
         "conv", "UNet++ only: the first column"
     )
     data: str = setting("synthetic", "a dataset (`polyp data list`), a folder, or several joined by +")
+    mask_values: str = setting(
+        "auto", "which mask pixels mean polyp: auto, dark, nonzero, alpha, 1+2, ff0000"
+    )
     split: Literal["sequence", "random", "hospital", "mixed", "pranet"] = setting(
         "sequence", "by video (honest), by frame (leaks), by hospital, a share of each, or as PraNet"
     )

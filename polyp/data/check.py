@@ -11,24 +11,32 @@ from polyp.data.duplicates import ALIKE as ALIKE
 from polyp.data.duplicates import count_near_duplicates as count_near_duplicates
 from polyp.data.findings import SPECK as SPECK
 from polyp.data.findings import Survey as Survey
-from polyp.data.images import open_quietly, read_image, read_mask
-from polyp.data.pairs import Label, list_negatives, read_centres, read_labels, read_sequences, scan
+from polyp.data.images import open_quietly, read_image
+from polyp.data.masks import AUTO, UnclearMask, read_mask
+from polyp.data.pairs import (
+    Label,
+    list_negatives,
+    read_centres,
+    read_labels,
+    read_sequences,
+    scan,
+    turned_apart,
+)
 from polyp.errors import DataError
 
-# Even areas of a grey level in between mean classes: 1 to 8 are class numbers, 25 to 230 are class colours.
-# Between and above lies noise: levels of 9 to 23 fill the background of 49 masks of CVC-ClinicDB.
-NUMBERS, COLOURS = (1, 8), (25, 230)
-COLOURED = 32  # between a pixel's brightest and darkest channel; JPEG stays below
 
-
-def survey(folder: str | Path) -> Survey:
+def survey(folder: str | Path, mask_values: str = AUTO) -> Survey:
     """Read every pair in `folder` and list all that is wrong with it, not only the first.
+
+    Args:
+        folder: the dataset's.
+        mask_values: which pixels of a mask mean polyp, see `masks.read_mask`.
 
     Raises:
         DataError: only if there is nothing to survey: no such folder, or one without images and masks.
     """
     images, masks = scan(folder)
-    facts = Survey(Path(folder))
+    facts = Survey(Path(folder), mask_values=mask_values)
     frames = _survey_names(facts, images, masks)
     pairs = {stem: (images[stem][0], masks[stem][0]) for stem in frames}
     _survey_pairs(facts, pairs)
@@ -52,8 +60,12 @@ def _survey_names(facts: Survey, images: dict[str, list[Path]], masks: dict[str,
 def _survey_pairs(facts: Survey, pairs: dict[str, tuple[Path, Path]]) -> None:
     for stem, (image_path, mask_path) in pairs.items():
         image, mask = _survey_image(facts, stem, image_path), _survey_mask(facts, stem, mask_path)
-        if image is not None and mask is not None and image.shape[:2] != mask.shape:
+        if image is None or mask is None:
+            continue
+        if image.shape[:2] != mask.shape:
             facts.sizes_differ.append(stem)
+        elif turned := turned_apart(image_path, mask_path, mask.shape):
+            facts.unreadable.append(turned)
 
 
 def _survey_negatives(facts: Survey, images: dict[str, list[Path]]) -> None:
@@ -91,7 +103,7 @@ def _survey_duplicates(facts: Survey, masks: dict[str, Path]) -> None:
     for group in facts.duplicates:
         for a, b in combinations([stem for stem in group if stem in masks], 2):
             try:
-                overlap = _iou(read_mask(masks[a]), read_mask(masks[b]))
+                overlap = _iou(*(read_mask(masks[stem], facts.mask_values) for stem in (a, b)))
             except DataError:  # listed among the unreadable ones
                 continue
             if overlap < 1:
@@ -120,19 +132,21 @@ def _survey_image(facts: Survey, stem: str, path: Path) -> np.ndarray | None:
 
 def _survey_mask(facts: Survey, stem: str, path: Path) -> np.ndarray | None:
     try:
-        values = read_image(path)
-        if has_classes(values):
-            facts.class_masks.append(stem)
-            return None
-        mask = read_mask(path)
+        mask = read_mask(path, facts.mask_values)
+    except UnclearMask as error:
+        facts.unclear_masks.append(stem)
+        facts.first_unclear = facts.first_unclear or str(error)
+        facts.unclear_values |= dict.fromkeys(error.values)
+        return None
     except DataError as error:
         facts.unreadable.append(str(error))
         return None
     facts.mask_modes[_mode(path)] += 1
-    between = (values != 0) & (values != 255)
-    in_between = int((between[..., 0] | between[..., 1] | between[..., 2]).sum())
-    facts.in_between_masks += in_between > 0
-    facts.in_between_pixels += in_between
+    if facts.mask_values == AUTO:
+        values = read_image(path)
+        in_between = int(((values != 0) & (values != 255)).any(axis=2).sum())
+        facts.in_between_masks += in_between > 0
+        facts.in_between_pixels += in_between
     share = float(mask.mean())
     facts.area_shares.append(share)
     areas = cv2.connectedComponentsWithStats(mask)[2][1:, cv2.CC_STAT_AREA]  # the first is the background
@@ -146,18 +160,3 @@ def _survey_mask(facts: Survey, stem: str, path: Path) -> np.ndarray | None:
 def _mode(path: Path) -> str:
     with open_quietly(path) as picture:  # read_image has judged the size
         return picture.mode
-
-
-def has_classes(values: np.ndarray) -> bool:
-    """Whether a mask, uint8 RGB (H, W, 3), says more than polyp or not: by colours, or by even grey areas."""
-    red, grey, blue = cv2.split(values)  # NumPy would reduce three channels ten times slower
-    spread = cv2.max(cv2.max(red, grey), blue) - cv2.min(cv2.min(red, grey), blue)
-    if (spread > COLOURED).sum() >= SPECK:
-        return True
-    square = np.ones((3, 3), np.uint8)
-    even = cv2.erode(grey, square) == cv2.dilate(grey, square)  # soft edges and noise are not even
-    for low, high in (NUMBERS, COLOURS):
-        area = grey[even & (grey >= low) & (grey <= high)]
-        if len(area) >= SPECK and area.min() < grey.max():  # a single level is for `read_mask` to judge
-            return True
-    return False

@@ -17,8 +17,9 @@ from torch.utils.data import Dataset
 
 from polyp.config import Config
 from polyp.data import augmentation
-from polyp.data.images import read_image, read_mask
+from polyp.data.masks import AUTO, doubt, read_mask
 from polyp.data.pairs import Pair
+from polyp.data.pairs import read_pair as read_pair
 from polyp.data.sources import find_sources, kept_together, source_names, split_table
 from polyp.data.split import PARTS, parts_of
 from polyp.disk import new_folder, project_root
@@ -61,11 +62,11 @@ class FrameCache:
         self.table = pd.read_csv(self.folder / "frames.csv", dtype={"frame": str}, keep_default_na=False)
         self.table["image"] = [pair.image for pair in pairs]
         self.table["mask"] = [pair.mask for pair in pairs]
-        self._pairs = pairs
+        self.pairs = pairs
 
     # A worker process opens the files itself; pickling the arrays would copy them.
     def __getstate__(self):
-        return {"size": self.size, "key": self.key, "folder": self.folder, "pairs": self._pairs}
+        return {"size": self.size, "key": self.key, "folder": self.folder, "pairs": self.pairs}
 
     def __setstate__(self, state):
         self.size, self.key, self.folder = state["size"], state["key"], state["folder"]
@@ -75,7 +76,8 @@ class FrameCache:
 def _content_key(pairs: list[Pair], size: tuple[int, int]) -> str:
     digest = hashlib.blake2b(f"{CACHE_FORMAT} {size}".encode(), digest_size=12)
     for pair in pairs:
-        digest.update(f"\n{pair.frame}\n".encode())
+        how = "" if pair.values == AUTO else f"masks {pair.values}\n"
+        digest.update(f"\n{pair.frame}\n{how}".encode())
         for path in (pair.image, pair.mask):
             if path is None:
                 continue
@@ -106,26 +108,6 @@ def _decode(pair: Pair, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, 
     row = {"frame": pair.frame, "height": height, "width": width, "area": round(float(mask.mean()), 6)}
     small, small_mask = augmentation.apply(augmentation.evaluation_pipeline(size), image, mask)
     return small, small_mask, row
-
-
-def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """Decode one pair at its original size: uint8 RGB (H, W, 3) and uint8 {0, 1} (H, W).
-
-    The mask of a frame in `negatives/` is empty.
-
-    Raises:
-        DataError: a file cannot be read, or the two differ in size.
-    """
-    image = read_image(pair.image)
-    if pair.mask is None:
-        return image, np.zeros(image.shape[:2], np.uint8)
-    mask = read_mask(pair.mask)
-    if image.shape[:2] != mask.shape:
-        raise DataError(
-            f"{pair.mask}: the mask is {mask.shape[1]} x {mask.shape[0]} px but its image is "
-            f"{image.shape[1]} x {image.shape[0]}; export it again at the image's size"
-        )
-    return image, mask
 
 
 class PolypDataset(Dataset):
@@ -182,8 +164,8 @@ class PolypDataset(Dataset):
         return image, torch.from_numpy(np.array(mask))[None]  # (H, W) -> (1, H, W)
 
     def _full_size_mask(self, row: int) -> np.ndarray:
-        file, height, width = (self.cache.table[name][row] for name in ("mask", "height", "width"))
-        return np.zeros((height, width), np.uint8) if file is None else read_mask(file)
+        pair, (height, width) = self.cache.pairs[row], self.cache.table.loc[row, ["height", "width"]]
+        return np.zeros((height, width), np.uint8) if pair.mask is None else read_mask(pair.mask, pair.values)
 
 
 @dataclass(frozen=True)
@@ -259,9 +241,15 @@ class _Opened:
 
     def __init__(self, config: Config, path: str | Path | None):
         self.config = config
-        self.own, self.added = find_sources(config.data, config.add, path)
+        self.own, self.added = find_sources(config.data, config.add, path, config.mask_values)
         self.cache = FrameCache([p for source in self.own + self.added for p in source.pairs], config.size)
         self.areas = self.cache.table["area"].to_numpy()
+        start = 0
+        for source in self.own + self.added:
+            rows = range(start, start := start + len(source.pairs))
+            drawn = [self.areas[row] for row in rows if self.cache.pairs[row].mask]
+            if unlikely := doubt(drawn, config.mask_values):
+                raise DataError(f"{source.folder}: {unlikely}")
 
     def about(self) -> dict[str, str | int]:
         """What a run remembers of its data, see `Splits`."""

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from polyp.data.duplicates import Fingerprints
+from polyp.data.images import SPECK as SPECK
+from polyp.data.masks import AUTO, advice, doubt
 from polyp.data.pairs import NEGATIVES, Label
 from polyp.errors import name_some
 
 WIDTH, LABEL = 80, 26  # columns of the table, and of its left side
-SPECK = 10  # pixels; a smaller region is a slip of the annotator's pen, not a polyp
 
 
 @dataclass
@@ -41,7 +42,10 @@ class Survey:
     area_shares: list[float] = field(default_factory=list)
     several_components: int = 0  # masks of more than one 8-connected region, specks left out
     specks: int = 0  # masks with a region below `SPECK` pixels
-    class_masks: list[str] = field(default_factory=list)  # whose colours or grey levels look like classes
+    unclear_masks: list[str] = field(default_factory=list)  # that say more than polyp or not
+    first_unclear: str = ""  # what was said of the first of them
+    unclear_values: dict[str, None] = field(default_factory=dict)  # that would read them, an ordered set
+    mask_values: str = AUTO  # how the masks were read, see `masks.read_mask`
     negatives: int = 0  # frames without a polyp, in negatives/
     prints: Fingerprints = field(
         default_factory=Fingerprints, repr=False
@@ -64,13 +68,19 @@ class Survey:
             "masks without an image": self.masks_without_image,
             "stems that two files share": self.stems_twice,
             "pairs whose image and mask differ in size": self.sizes_differ,
-            "masks whose colours or grey levels look like classes (draw polyps in 255, all else in 0)": (
-                self.class_masks
-            ),
             "frames missing in sequences.csv": self.without_sequence,
             "frames missing in centres.csv": self.without_centre,
         }
         lines = [f"{len(names)} {what}: {name_some(names)}" for what, names in named.items() if names]
+        if self.unclear_masks:
+            names = name_some(self.unclear_masks)
+            first, _, _ = self.first_unclear.partition(";")
+            lines.append(
+                f"{len(self.unclear_masks)} unclear masks ({names}); the first is {first}; for all of "
+                f"them, {advice(list(self.unclear_values))}"
+            )
+        if unlikely := doubt(self.area_shares, self.mask_values):
+            lines.append(unlikely)
         if not self.pairs:
             lines.append("no pairs of an image and a mask")
         return [*lines, *self.label_errors.values(), *self.unreadable]
@@ -98,7 +108,7 @@ class Survey:
             ("polyp's share of a frame", _spread(self.area_shares)),
             ("masks in several pieces", str(self.several_components)),
             (f"masks with < {SPECK} px specks", str(self.specks)),
-            ("masks with classes", _counted(self.class_masks)),
+            ("unclear masks", _counted(self.unclear_masks)),
             ("frames without a polyp", self._negatives_line()),
             ("exact duplicates", self._duplicates_line()),
             ("one frame, two masks", _counted([f"{a} = {b} IoU {iou:.2f}" for a, b, iou in self.two_masks])),

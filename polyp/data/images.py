@@ -1,4 +1,4 @@
-"""Pictures on disk: reading images and masks strictly, listing a folder of them, writing a PNG."""
+"""Pictures on disk: reading them strictly, listing a folder of them, writing a PNG. For masks see `masks`."""
 
 import re
 import warnings
@@ -13,7 +13,11 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from polyp.disk import write_atomic
 from polyp.errors import DataError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+# Whatever a file is called: Pillow would start other programs for some formats, such as PostScript.
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
+ORIENTATION = 0x0112  # the EXIF tag
+SPECK = 10  # pixels; a smaller region of a mask is a slip of the annotator's pen, not a polyp
 MAX_PIXELS = 100_000_000  # 10 000 x 10 000; a larger picture is a scan or a mistake, not a frame
 _filters = Lock()  # the whole process shares Python's warning filters
 
@@ -25,19 +29,30 @@ def open_quietly(path: Path) -> ImageFile.ImageFile:
     """
     with _filters, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path)
+        return Image.open(path, formats=FORMATS)
 
 
-def _open(path: Path) -> Image.Image:
-    """Decode `path` upright, or say which file is wrong and what to do about it."""
+def open_upright(path: Path, deep: bool = False) -> Image.Image:
+    """Decode `path` and turn it upright as its EXIF data ask, or say what is wrong with it and what to do.
+
+    Args:
+        path: one picture, of one page.
+        deep: 16-bit grey is fine.
+
+    Raises:
+        DataError: see `read_image`.
+    """
     if not path.exists():
         raise DataError(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty (0 bytes); copy or export it again")
     try:
         with open_quietly(path) as picture:  # closes the file, whatever happens
-            _check_header(picture, path)
+            _check_header(picture, path, deep)
             picture.load()
+            if picture.format == "PNG":
+                with open_quietly(path) as again:
+                    again.verify()  # by its checksums: a flipped bit often decodes, as another picture
             # A phone or a converter may have stored it turned and said so only in its EXIF data.
             return ImageOps.exif_transpose(picture)
     except DataError:
@@ -54,7 +69,7 @@ def _open(path: Path) -> Image.Image:
         raise DataError(f"{path}: corrupt or truncated image ({error}); copy or export it again") from None
 
 
-def _check_header(picture: ImageFile.ImageFile, path: Path) -> None:
+def _check_header(picture: ImageFile.ImageFile, path: Path, deep: bool) -> None:
     """Refuse, before anything is decoded, what is too large and what decoding would quietly cut to 8 bit."""
     width, height = picture.size
     if width * height > MAX_PIXELS:
@@ -62,12 +77,17 @@ def _check_header(picture: ImageFile.ImageFile, path: Path) -> None:
             f"{path}: {width} x {height} px is larger than {MAX_PIXELS // 1_000_000} megapixels; "
             "scale it down or cut it into frames"
         )
+    pages = getattr(picture, "n_frames", 1)
+    if pages > 1 and picture.format != "MPO":  # a phone's JPEG with a preview behind it
+        raise DataError(f"{path}: holds {pages} pages; save each as a file of its own")
     # Pillow has no 16-bit RGB: it drops the low byte and calls the rest RGB. Only the raw mode tells.
-    if any(re.search(";16[BLN]", str(tile[3])) for tile in picture.tile):
+    if any(re.search(";16[BLN]", str(tile[3])) for tile in picture.tile) and not (
+        deep and picture.mode.startswith("I")
+    ):
         raise DataError(f"{path}: the image is 16-bit; save it as 8-bit RGB")
 
 
-def _to_rgb(picture: Image.Image, path: Path) -> Image.Image:
+def to_rgb(picture: Image.Image, path: Path) -> Image.Image:
     """Convert if nothing is lost or guessed; otherwise name the mode and the remedy."""
     mode = picture.mode
     if mode == "RGB":
@@ -86,6 +106,18 @@ def _to_rgb(picture: Image.Image, path: Path) -> Image.Image:
     raise DataError(f"{path}: the image is {depth}; save it as 8-bit RGB")
 
 
+def is_turned(path: Path) -> bool:
+    """Whether a picture's EXIF data say that it is stored turned or mirrored."""
+    with open_quietly(path) as picture:
+        return picture.getexif().get(ORIENTATION, 1) not in (0, 1)
+
+
+def stored_size(path: Path) -> tuple[int, int]:
+    """Height and width of a picture's pixels as they are stored, before it is turned upright."""
+    with open_quietly(path) as picture:
+        return picture.size[1], picture.size[0]
+
+
 def read_image(path: str | Path) -> np.ndarray:
     """Read one picture as uint8 RGB of shape (H, W, 3), values 0-255, turned upright.
 
@@ -95,28 +127,7 @@ def read_image(path: str | Path) -> np.ndarray:
         DataError: missing, empty, corrupt, 16-bit, CMYK, transparent, or above `MAX_PIXELS`.
     """
     path = Path(path)
-    return np.array(_to_rgb(_open(path), path))  # a copy: Pillow's own buffer is read-only
-
-
-def read_mask(path: str | Path) -> np.ndarray:
-    """Read one mask as uint8 of shape (H, W), values 0 (background) and 1 (polyp).
-
-    A pixel is polyp if its grey value is above 127: lossy files hold values in between (138 of
-    the 612 masks of CVC-ClinicDB do).
-
-    Raises:
-        DataError: as `read_image`; also if the brightest value is between 1 and 127, as in masks
-            that store class numbers: reading those as "no polyp" would be silently wrong.
-    """
-    path = Path(path)
-    grey = np.asarray(_to_rgb(_open(path), path).convert("L"))
-    brightest = int(grey.max())
-    if 0 < brightest <= 127:
-        raise DataError(
-            f"{path}: the mask's brightest value is {brightest}; expected 0 for background and 255 "
-            "for polyp (multiply a 0/1 mask by 255)"
-        )
-    return (grey > 127).astype(np.uint8)
+    return np.array(to_rgb(open_upright(path), path))  # a copy: Pillow's own buffer is read-only
 
 
 def list_images(folder: str | Path) -> list[Path]:

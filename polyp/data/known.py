@@ -11,8 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from polyp.data.archive import unpack
-from polyp.data.images import read_image, read_mask
-from polyp.data.pairs import find_pairs, layout, read_sequences, scan, subfolders
+from polyp.data.pairs import find_pairs, layout, read_pair, read_sequences, scan, subfolders
 from polyp.disk import is_empty, make_folder, new_folder, project_root, write_atomic
 from polyp.errors import DataError, UsageError, did_you_mean, name_some
 
@@ -244,9 +243,7 @@ def _verified(name: str, content: Path) -> Path:
         raise DataError(f"{name}: {count} pairs in the archive, expected {expected}; {_by_hand(name)}")
     # A checksum vouches for one download; reading every pair, for any archive.
     for pair in tqdm(pairs, desc="checking", unit="pair"):
-        read_image(pair.image)
-        if pair.mask:
-            read_mask(pair.mask)
+        read_pair(pair)
     if DATASETS[name].groups == "video" and read_sequences(found) is None:
         table = files("polyp.data") / "splits" / f"{name}-sequence.csv"
         columns = pd.read_csv(table, usecols=["frame", "sequence"], dtype=str)

@@ -6,9 +6,11 @@ Frames without a polyp may lie in `negatives/` beside the folder of frames; they
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from polyp.data.images import list_images, natural_sort
+from polyp.data.images import is_turned, list_images, natural_sort, read_image, stored_size
+from polyp.data.masks import AUTO, read_mask
 from polyp.errors import DataError, name_some
 
 LAYOUTS = (("images", "masks"), ("original", "ground truth"))
@@ -21,12 +23,56 @@ Label = int | str  # the name of a video or a hospital
 class Pair:
     """One frame and its mask; `frame` is the stem that both file names share.
 
-    The mask is None for a frame without a polyp that lies in `negatives/`.
+    The mask is None for a frame without a polyp that lies in `negatives/`. `values` says which of the mask's
+    pixels mean polyp, see `masks.read_mask`.
     """
 
     frame: str
     image: Path
     mask: Path | None
+    values: str = AUTO
+
+
+def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Decode one pair at its original size: uint8 RGB (H, W, 3) and uint8 {0, 1} (H, W).
+
+    The mask of a frame in `negatives/` is empty.
+
+    Raises:
+        DataError: a file cannot be read; the two differ in size, or one is stored turned and the other not.
+    """
+    image = read_image(pair.image)
+    if pair.mask is None:
+        return image, np.zeros(image.shape[:2], np.uint8)
+    mask = read_mask(pair.mask, pair.values)
+    if image.shape[:2] != mask.shape:
+        raise DataError(
+            f"{pair.mask}: the mask is {mask.shape[1]} x {mask.shape[0]} px but its image is "
+            f"{image.shape[1]} x {image.shape[0]}; export it again at the image's size"
+            + ("; the image is stored turned (EXIF): was its mask drawn unturned?" * is_turned(pair.image))
+        )
+    if turned := turned_apart(pair.image, pair.mask, mask.shape):
+        raise DataError(turned)
+    return image, mask
+
+
+def turned_apart(image: Path, mask: Path, shape: tuple[int, ...]) -> str:
+    """Whether nobody can know if a mask fits its image: one is stored turned and the other is not.
+
+    Args:
+        image, mask: the files, of this shape, (H, W), as they are seen.
+
+    Returns:
+        what to say then, else nothing.
+    """
+    if not is_turned(image) or is_turned(mask):
+        return ""
+    if stored_size(image) != shape[:2]:  # turned by a quarter, and the mask fits what is seen
+        return ""
+    return (
+        f"{image}: the image is stored turned (EXIF orientation), its mask is not, and both directions fit; "
+        "save the image upright, without the tag, if the mask was drawn on what is seen; else remove the tag"
+    )
 
 
 def subfolders(folder: Path) -> dict[str, Path]:
@@ -69,12 +115,12 @@ def scan(folder: str | Path) -> tuple[dict[str, list[Path]], dict[str, list[Path
     return images, masks
 
 
-def find_pairs(folder: str | Path) -> list[Pair]:
+def find_pairs(folder: str | Path, values: str = AUTO) -> list[Pair]:
     """The pairs of a frame and a mask in `folder`, in natural order, and then its frames without a polyp.
 
     They are read from `images/` and `masks/`, or from `Original/` and `Ground Truth/`, in `folder` or in
     its `PNG/`; a pair shares its stem, not always its suffix (`7.jpg` with `7.png`). What lies in
-    `negatives/` beside them is a frame without a polyp and needs no mask.
+    `negatives/` beside them is a frame without a polyp and needs no mask. `values` is every pair's.
 
     Raises:
         DataError: no such folder, nothing in it, a frame without a mask or the reverse, or two files
@@ -96,7 +142,7 @@ def find_pairs(folder: str | Path) -> list[Pair]:
                 f"({name_some(path.name for path in alone)}); add each {missing} under the same stem, "
                 "or move these files away"
             )
-    pairs = [Pair(stem, paths[0], masks[stem][0]) for stem, paths in images.items()]
+    pairs = [Pair(stem, paths[0], masks[stem][0], values) for stem, paths in images.items()]
     return pairs + [Pair(path.stem, path, None) for path in _negatives(folder, images)]
 
 

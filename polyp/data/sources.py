@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from polyp.data.groups import frame_table, groups_of
-from polyp.data.images import read_image, read_mask
+from polyp.data.images import read_image
 from polyp.data.known import DATASETS, find_dataset
-from polyp.data.pairs import Label, Pair, find_pairs, read_centres, read_sequences, subfolders
+from polyp.data.masks import AUTO
+from polyp.data.pairs import Label, Pair, find_pairs, read_centres, read_pair, read_sequences, subfolders
 from polyp.data.split import PARTS, SPLITS, mixed_split, packaged_split, parts_of
 from polyp.disk import make_folder, write_atomic
 from polyp.errors import UsageError, look_up
@@ -37,13 +38,14 @@ class Source:
 
 
 def find_sources(
-    data: str, add: str = "", path: str | Path | None = None
+    data: str, add: str = "", path: str | Path | None = None, mask_values: str = AUTO
 ) -> tuple[list[Source], list[Source]]:
     """The datasets that `data` and `add` name, each a name or folder or several joined by `+`.
 
     Args:
         data, add: see `Config`.
         path: where they are: the dataset's folder, or one that holds a folder for each.
+        mask_values: which pixels of their masks mean polyp, see `masks.read_mask`.
 
     Raises:
         UsageError: a dataset named twice; no such dataset.
@@ -54,7 +56,7 @@ def find_sources(
     if twice:
         raise UsageError(f"{sorted(twice)[0]} is named twice in {'+'.join(own + added)!r}; name it once")
     several = len(own + added) > 1
-    found = [_find(name, path, several) for name in own + added]
+    found = [_find(name, path, several, mask_values) for name in own + added]
     return found[: len(own)], found[len(own) :]
 
 
@@ -62,7 +64,7 @@ def _names(data: str) -> list[str]:
     return [data] if Path(data).is_dir() and data else [name for name in data.split("+") if name]
 
 
-def _find(name: str, path: str | Path | None, several: bool) -> Source:
+def _find(name: str, path: str | Path | None, several: bool, values: str) -> Source:
     if several and path is not None:
         place = subfolders(Path(path).expanduser()).get(name.lower())
         if place is None:
@@ -70,7 +72,8 @@ def _find(name: str, path: str | Path | None, several: bool) -> Source:
         path = place
     folder = find_dataset(name, path)
     prefix = f"{Path(name).name}/" if several else ""
-    return Source(name, folder, prefix, [replace(p, frame=prefix + p.frame) for p in find_pairs(folder)])
+    pairs = [replace(pair, frame=prefix + pair.frame) for pair in find_pairs(folder, values)]
+    return Source(name, folder, prefix, pairs)
 
 
 def split_table(split: str, sources: list[Source], areas: np.ndarray, images: np.ndarray) -> pd.DataFrame:
@@ -172,7 +175,9 @@ def group_names(sources: list[Source], areas: np.ndarray, images: np.ndarray) ->
     return dict(zip(table["frame"], groups_of(table).map(str), strict=True))
 
 
-def write_splits(data: str, folder: str | Path, data_path: str | Path | None = None) -> list[Path]:
+def write_splits(
+    data: str, folder: str | Path, data_path: str | Path | None = None, mask_values: str = AUTO
+) -> list[Path]:
     """Make the split tables of data from its files.
 
     Of one dataset: `<name>-sequence.csv` and `<name>-random.csv`. Of several: `mixed.csv`. The package's
@@ -182,10 +187,10 @@ def write_splits(data: str, folder: str | Path, data_path: str | Path | None = N
     Raises:
         DataError: the data cannot be used; see `find_sources`, `read_pair` and `split.SPLITS`.
     """
-    sources, _ = find_sources(data, path=data_path)
+    sources, _ = find_sources(data, path=data_path, mask_values=mask_values)
     tables = []
     for source in sources:
-        areas = [float(read_mask(pair.mask).mean()) if pair.mask else 0.0 for pair in source.pairs]
+        areas = [float(read_pair(pair)[1].mean()) for pair in source.pairs]
         tables.append(_labelled(source, areas, (read_image(pair.image) for pair in source.pairs)))
     folder = make_folder(folder)
     if len(sources) > 1:

@@ -133,10 +133,10 @@ def coloured(*colours) -> np.ndarray:
 def test_colours_and_greys_that_mean_classes(folder, mask):
     Image.fromarray(mask).save(folder / "masks" / "2.png")
     facts = survey(folder)
-    assert facts.class_masks == ["2"]
-    assert facts.problems == [
-        "1 masks whose colours or grey levels look like classes (draw polyps in 255, all else in 0): 2"
-    ]
+    assert facts.unclear_masks == ["2"]
+    (problem,) = facts.problems
+    assert problem.startswith(f"1 unclear masks (2); the first is {folder / 'masks' / '2.png'}: the mask ")
+    assert "for all of them, say what means polyp, such as --mask-values " in problem
 
 
 def test_noise_and_soft_edges_are_no_classes(folder):
@@ -148,7 +148,7 @@ def test_noise_and_soft_edges_are_no_classes(folder):
     write_png(folder / "masks" / "4.png", np.minimum(square(), 250))
     facts = survey(folder)
     assert facts.in_between_masks == 4
-    assert facts.class_masks == []
+    assert facts.unclear_masks == []
     assert facts.ok
 
 
@@ -213,11 +213,12 @@ def test_all_problems_are_listed_not_only_the_first(folder):
     assert facts.masks_without_image == ["lonely"]
     assert facts.stems_twice == ["2"]
     assert facts.sizes_differ == ["5"]
-    assert len(facts.unreadable) == 2
+    assert len(facts.unreadable) == 1
+    assert facts.unclear_masks == ["4"]
     assert len(facts.problems) == 6
     table = str(facts)
     assert "images/3.png: the file is empty" in table
-    assert "masks/4.png: the mask's brightest value is 1;" in table
+    assert "--mask-values 1" in table
     assert table.endswith("not ok")
     assert max(map(len, table.splitlines())) <= 80
 

@@ -51,7 +51,7 @@ def test_a_resized_mask_lies_where_its_polyp_is(tmp_path, size):
 
 
 def test_a_second_opening_decodes_nothing(cache, frames_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "read_image", None)
+    monkeypatch.setattr(module, "read_pair", None)
     again = FrameCache(find_pairs(frames_folder), (32, 40), tmp_path / "cache")
     assert again.folder == cache.folder
     assert isinstance(again.images, np.memmap)

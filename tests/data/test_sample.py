@@ -9,7 +9,8 @@ from PIL import Image
 
 import polyp.data
 from polyp.data.check import survey
-from polyp.data.images import read_image, read_mask
+from polyp.data.images import read_image
+from polyp.data.masks import read_mask
 from polyp.data.pairs import find_pairs
 
 FOLDER = Path(polyp.data.__file__).parent / "sample"

@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
 from polyp.data import synthetic
-from polyp.data.images import list_images, read_image, read_mask
+from polyp.data.images import list_images, read_image
+from polyp.data.masks import read_mask
 from polyp.data.pairs import find_pairs, read_sequences
 from polyp.data.synthetic import HOSPITALS, make_sequence, write_dataset
 from polyp.data.synthetic.geometry import rays_of

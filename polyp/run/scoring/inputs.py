@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from polyp.data.images import IMAGE_SUFFIXES, list_images, natural_sort, read_image, read_mask
+from polyp.data.images import IMAGE_SUFFIXES, list_images, natural_sort, read_image
 from polyp.data.known import DATASETS, find_dataset
+from polyp.data.masks import AUTO, check_values, read_mask
 from polyp.data.pairs import find_pairs, layout, subfolders
 from polyp.errors import DataError, UsageError, look_up, name_some, nearest
 from polyp.run.scoring.maps import VALUES, Map, Span, has_greys, plane, read_map, settle_values
@@ -31,6 +32,7 @@ class Inputs:
     in_between: int = 0
     folder: Path | None = None
     blank: dict[str, Path] = field(default_factory=dict)  # frames without a mask, for their size
+    mask_values: str = AUTO  # which pixels of a mask file mean polyp, see `masks.read_mask`
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """Yields name, probabilities float64 (H, W), mask bool (H, W)."""
@@ -44,17 +46,26 @@ class Inputs:
         if given is None:
             return np.zeros(read_image(self.blank[name]).shape[:2], bool)
         if isinstance(given, Path):
-            return read_mask(given) > 0
+            return read_mask(given, self.mask_values) > 0
         return given > 0
 
 
-def open_inputs(predictions: Given, truth: Given, *, values: str = "auto", subset: bool = False) -> Inputs:
+def open_inputs(
+    predictions: Given,
+    truth: Given,
+    *,
+    values: str = "auto",
+    subset: bool = False,
+    mask_values: str = AUTO,
+) -> Inputs:
     """Pair predictions and truth by name, read all of both once, and refuse what cannot be scored.
 
     Args, Raises: see `score`.
     """
     look_up(VALUES, "kind of values", values)
+    check_values(mask_values)
     inputs = _open_truth(truth)
+    inputs.mask_values = mask_values
     inputs.predictions = _open_maps(predictions)
     _check_names(inputs, _place(predictions, "predictions"), _place(truth, "truth"), subset)
     inputs.truth = {name: inputs.truth[name] for name in inputs.predictions}
@@ -155,7 +166,7 @@ def _check_content(inputs: Inputs, values: str, place: str) -> None:
     found, wrong = Span(), []
     for name, given in inputs.predictions.items():
         prediction = read_map(given, name)
-        inputs.in_between += has_greys(inputs.truth[name], name)
+        inputs.in_between += inputs.mask_values == AUTO and has_greys(inputs.truth[name], name)
         mask = inputs.read_truth(name)
         if prediction.shape != mask.shape:
             sizes = (f"{array.shape[1]} x {array.shape[0]}" for array in (prediction, mask))

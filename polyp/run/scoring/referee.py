@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from polyp.data.masks import AUTO
 from polyp.disk import without_nan
 from polyp.model.intervals import bootstrap
 from polyp.run.scoring.conventions import Convention, conventions
@@ -59,6 +60,7 @@ def score(
     sequences: GivenGroups = None,
     paired: Given | None = None,
     values: str = "auto",
+    mask_values: str = AUTO,
     subset: bool = False,
     threshold: float = 0.5,
     min_area: int = 10,
@@ -80,6 +82,7 @@ def score(
             frames alone.
         paired: another method's predictions of the same frames, to compare with.
         values: a key of `VALUES`: what the maps hold, which is otherwise told from all of them together.
+        mask_values: which pixels of a mask file mean polyp, see `masks.read_mask`.
         subset: score only the frames that are predicted, instead of refusing if any is missing.
         threshold, min_area, overlap, tolerance: see `Settings`.
         resamples, seed: of the bootstrap, which draws whole sequences (hospitals) where they are known.
@@ -96,9 +99,11 @@ def score(
     others = [paired] if paired is not None else []
     for given in (predictions, *others):
         check_different(given, truth)
-    inputs = open_inputs(predictions, truth, values=values, subset=subset)
+    inputs = open_inputs(predictions, truth, values=values, subset=subset, mask_values=mask_values)
     groups = find_groups(sequences, list(inputs.predictions), inputs.folder)
-    rivals = [open_inputs(other, truth, values=values, subset=True) for other in others]
+    rivals = [
+        open_inputs(other, truth, values=values, subset=True, mask_values=mask_values) for other in others
+    ]
     columns = _measure(inputs, settings, progress)
     frames = pd.DataFrame({"frame": list(inputs.predictions), "group": groups.labels})
     frames = frames.assign(**{name: column for name, column in columns.items() if column.ndim == 1})
