@@ -324,20 +324,18 @@ def run_train(args) -> int:
 
 
 def run_validate(args) -> int:
-    from polyp.data import open_part
     from polyp.disk import write_atomic
-    from polyp.run import validate
+    from polyp.run import load_model, open_unseen, validate
 
+    metadata = load_model(args.checkpoint)[1]
     model, config, point = _load(args)
-    other = args.data is not None and args.data != config.data
-    if other:
-        config = changed(config, data=args.data, split="random", fold=0, refit=False)
     if args.mask_values:
         config = changed(config, mask_values=args.mask_values)
-    part = args.part or ("all" if other else "test")
-    dataset = open_part(config, part, args.data_path)
+    dataset, name, notes = open_unseen(metadata, config, args.data, args.part, args.data_path)
+    for note in notes:
+        print(note)
     found = validate(model, dataset, **point, level=args.level, precision=args.precision)
-    print(f"{config.data}, {part}, {_scores_line(found.scores)}")
+    print(f"{name}, {_scores_line(found.scores)}")
     print(f"pooled over pixels: Dice {found.scores['dice_pooled']:.3f}, IoU {found.scores['iou_pooled']:.3f}")
     if args.out:
         print(write_atomic(args.out, found.table.to_csv(index=False)))

@@ -14,6 +14,7 @@ from PIL import Image
 from polyp.__main__ import main
 from polyp.config import changed, setting_fields
 from polyp.data.images import write_png
+from polyp.data.synthetic import write_dataset
 from polyp.disk import make_folder
 from polyp.run.fitting import fit
 from polyp.run.folder import RunFolder
@@ -117,14 +118,18 @@ def test_train_validate_predict(frames_folder, tmp_path, capsys):
     assert len(pd.read_csv("p/predictions.csv")) == 24
 
 
-def test_validate_on_other_data_scores_all_of_it(run, frames_folder, tmp_path, capsys):
-    other = shutil.copytree(frames_folder, tmp_path / "other")
+@pytest.fixture
+def other(tmp_path):
+    """Six other videos."""
+    return write_dataset(tmp_path / "other", seed=4, sequences=6, frames=4, height=48, width=64)
+
+
+def test_validate_on_other_data_scores_all_of_it(run, other, capsys):
     assert polyp("validate", run.best, "--data", other) == 0
     assert f"{other}, all, 24 frames" in capsys.readouterr().out
 
 
-def test_validate_says_how_many_clean_frames_are_marked(run, frames_folder, tmp_path, capsys):
-    other = shutil.copytree(frames_folder, tmp_path / "other")
+def test_validate_says_how_many_clean_frames_are_marked(run, other, tmp_path, capsys):
     for n in range(4):
         write_png(make_folder(other / "negatives") / f"clean{n}.png", np.zeros((48, 64, 3), np.uint8))
     table = tmp_path / "table.csv"
@@ -135,9 +140,8 @@ def test_validate_says_how_many_clean_frames_are_marked(run, frames_folder, tmp_
     assert f"of 4 without a polyp, which are left out there, {marked} marked" in said
 
 
-def test_a_refit_may_be_scored_on_the_validation_frames_of_other_data(tiny, frames_folder, tmp_path, capsys):
+def test_a_refit_may_be_scored_on_the_validation_frames_of_other_data(tiny, other, tmp_path, capsys):
     run = fit(changed(tiny, refit=True), tmp_path / "run", progress=False)
-    other = shutil.copytree(frames_folder, tmp_path / "other")
     assert polyp("validate", run.best, "--part", "val") == 2
     assert "trained on its validation frames too" in capsys.readouterr().err
     assert polyp("validate", run.best, "--data", other, "--part", "val") == 0
@@ -194,7 +198,7 @@ def test_data_split(frames_folder, tmp_path, capsys):
 def test_ctrl_c_is_130(monkeypatch):
     import polyp.data
 
-    def interrupted(_):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(polyp.data, "survey", interrupted, raising=False)

@@ -5,6 +5,7 @@ decoded pixels; `PolypDataset` hands them out.
 """
 
 import hashlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +24,9 @@ from polyp.data.pairs import read_pair as read_pair
 from polyp.data.sources import find_sources, kept_together, source_names, split_table
 from polyp.data.split import PARTS, parts_of
 from polyp.disk import new_folder, project_root
-from polyp.errors import DataError, UsageError
+from polyp.errors import DataError, UsageError, name_some
 
+PRINT = 12  # hexadecimal digits
 CACHE_FORMAT = "2"  # change it whenever the same files would be decoded differently
 
 
@@ -33,6 +35,7 @@ class FrameCache:
 
     `images` is uint8 RGB (n, H, W, 3), `masks` is uint8 {0, 1} (n, H, W), `table` has one row per frame:
     frame, height, width (original), area (polyp's share of the original mask), image and mask (paths).
+    `prints` are `PRINT` hexadecimal digits per image file: the same file has the same print anywhere.
 
     The folder's name is a digest of the files' content and the size, so a changed file is never
     served stale. It is written aside and renamed, so several processes may build it at once.
@@ -50,7 +53,7 @@ class FrameCache:
             DataError: a file cannot be read; image and mask differ in size; the disk is full.
         """
         self.size = size
-        self.key = _content_key(pairs, size)
+        self.key, self.prints = _content_key(pairs, size)
         self.folder = Path(folder or project_root() / "data" / "cache") / self.key
         if not self.folder.is_dir():
             _build_cache(pairs, size, self.folder)
@@ -66,14 +69,17 @@ class FrameCache:
 
     # A worker process opens the files itself; pickling the arrays would copy them.
     def __getstate__(self):
-        return {"size": self.size, "key": self.key, "folder": self.folder, "pairs": self.pairs}
+        names = ("size", "key", "prints", "folder", "pairs")
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state):
-        self.size, self.key, self.folder = state["size"], state["key"], state["folder"]
+        self.__dict__.update(state)
         self._open(state["pairs"])
 
 
-def _content_key(pairs: list[Pair], size: tuple[int, int]) -> str:
+def _content_key(pairs: list[Pair], size: tuple[int, int]) -> tuple[str, list[str]]:
+    """A digest of all the files, and a print of each image."""
+    prints = []
     digest = hashlib.blake2b(f"{CACHE_FORMAT} {size}".encode(), digest_size=12)
     for pair in pairs:
         how = "" if pair.values == AUTO else f"masks {pair.values}\n"
@@ -81,8 +87,11 @@ def _content_key(pairs: list[Pair], size: tuple[int, int]) -> str:
         for path in (pair.image, pair.mask):
             if path is None:
                 continue
-            digest.update(hashlib.blake2b(path.read_bytes()).digest())
-    return digest.hexdigest()
+            content = hashlib.blake2b(path.read_bytes())
+            digest.update(content.digest())
+            if path is pair.image:
+                prints.append(content.hexdigest()[:PRINT])
+    return digest.hexdigest(), prints
 
 
 def _build_cache(pairs: list[Pair], size: tuple[int, int], target: Path) -> None:
@@ -149,6 +158,11 @@ class PolypDataset(Dataset):
         self.epoch = 0  # set by the training loop before each pass
         self.pipeline = augmentation.training_pipeline(augment)
 
+    @property
+    def prints(self) -> list[str]:
+        """A print of each frame's file, see `FrameCache`."""
+        return [self.cache.prints[row] for row in self.rows]
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -182,6 +196,26 @@ class Splits:
     # name, frames, content (a digest); of a split by sequence also groups, see `sources.kept_together`
     about: dict[str, str | int] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
+
+    @property
+    def prints(self) -> dict[str, str]:
+        """For each part the prints of its frames, joined: what a checkpoint keeps of the split."""
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: "".join(part.prints) for name, part in parts.items() if part is not None}
+
+
+def known_parts(prints: list[str], split: Mapping[str, str]) -> list[str]:
+    """Which part of a split each frame was in, by the print of its file; empty for a frame that it lacks.
+
+    Args:
+        prints: of the frames.
+        split: see `Splits.prints`. A file that is in several parts counts as learnt from.
+    """
+    part_of: dict[str, str] = {}
+    for part in reversed(PARTS):
+        text = split.get(part, "")
+        part_of |= {text[at : at + PRINT]: part for at in range(0, len(text), PRINT)}
+    return [part_of.get(found, "") for found in prints]
 
 
 def open_data(config: Config, path: str | Path | None = None) -> Splits:
@@ -265,6 +299,7 @@ class _Opened:
         count = sum(len(source.pairs) for source in self.own)
         table = split_table(config.split, self.own, self.areas[:count], self.cache.images[:count])
         parts = parts_of(table, config.fold)
+        self._check_complete(parts, count)
         if config.refit:
             parts = parts | {"train": parts["train"] + parts["val"], "val": []}
         if config.train_sequences:
@@ -274,6 +309,21 @@ class _Opened:
             polyp = set(self.cache.table["frame"][self.areas > 0])
             parts["train"] = [frame for frame in parts["train"] if frame in polyp]
         return parts
+
+    def _check_complete(self, parts: dict[str, list[str]], count: int) -> None:
+        """Refuse a split of other frames than the data's: it would leave some out, or ask for others."""
+        listed = {frame for frames in parts.values() for frame in frames}
+        frames = set(self.cache.table["frame"][:count])
+        for some, what in (
+            (frames - listed, "frames are not in its"),
+            (listed - frames, "frames are missing, which are in its"),
+        ):
+            if some:
+                raise DataError(
+                    f"{self.config.data}: {len(some)} {what} {self.config.split} split "
+                    f"({name_some(sorted(some))}), which was made for the published dataset; name the folder "
+                    "by its path, and it gets a split of its own"
+                )
 
 
 def _some_sequences(table: pd.DataFrame, frames: list[str], count: int, seed: int) -> list[str]:

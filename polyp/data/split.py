@@ -19,6 +19,7 @@ Some tables are part of the package; those of other data follow from its frames 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -185,6 +186,8 @@ def packaged_split(data: str, split: str) -> pd.DataFrame | None:
         data: a dataset's name, or several joined by `+`; then each frame is called `<dataset>/<frame>`.
         split: a key of `SPLITS`.
     """
+    if Path(data).name != data:  # a path: its folder may hold a table of the same name, which is not ours
+        return None
     tables = files("polyp.data") / "splits"
     if (file := tables / f"{data}-{split}.csv").is_file():
         return pd.read_csv(file, dtype={"frame": str})

@@ -34,5 +34,6 @@ from .training import make_optimizer as make_optimizer
 from .training import new_model as new_model
 from .training import train as train
 from .training import train_one_epoch as train_one_epoch
+from .unseen import open_unseen as open_unseen
 from .validation import Validation as Validation
 from .validation import validate as validate

@@ -1,12 +1,13 @@
 """One file for a model: safetensors for the numbers, JSON for what they mean. Never a pickle.
 
 The metadata holds everything needed to use the weights: `config` (a `Config`), `preprocessing`, `threshold`,
-`min_share`, `scores`, `data`, `versions` and `machine` (that trained them). A `last` checkpoint also holds
-the optimiser's tensors and the run's `history`, so that training goes on as if it had never stopped.
+`min_share`, `scores`, `data`, `split`, `versions` and `machine` (that trained them). A `last` checkpoint also
+holds the optimiser's tensors and the run's `history`, so that training goes on as if it had never stopped.
 """
 
 import json
 import platform
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,18 @@ FORMAT = 1
 
 
 def metadata_of(
-    config: Config, scores: dict, data: dict, threshold: float = 0.5, min_share: float = 0.0
+    config: Config,
+    scores: dict,
+    data: dict,
+    split: Mapping[str, str] | None = None,
+    threshold: float = 0.5,
+    min_share: float = 0.0,
 ) -> dict[str, Any]:
     """The metadata of a checkpoint, all of it plain JSON values.
 
-    `threshold` and `min_share` are the operating point: a region is shown if its pixels are above this
-    probability and it takes at least this share of the picture.
+    `split` holds the prints of the frames of each part, see `Splits.prints`: what was learnt from can be
+    known again wherever it lies. `threshold` and `min_share` are the operating point: a region is shown if
+    its pixels are above this probability and it takes at least this share of the picture.
     """
     return {
         "format": FORMAT,
@@ -43,6 +50,7 @@ def metadata_of(
         "min_share": min_share,
         "scores": scores,
         "data": data,
+        "split": dict(split or {}),
         "versions": versions(),
         "machine": machine(config.device, config.precision),
     }

@@ -89,12 +89,12 @@ def _listeners(
         partial(listeners.draw_samples, folder, watched, config.precision),
     ]
     return [
-        partial(listeners.save_best, folder, config, data.about),
+        partial(listeners.save_best, folder, config, data),
         partial(listeners.write_log, folder),
         *(drawing if pictures else []),
         listeners.tensorboard(folder, done_epochs),
         # Last of all: a run that is killed before it does the whole epoch again.
-        partial(listeners.save_last, folder, config, data.about),
+        partial(listeners.save_last, folder, config, data),
     ]
 
 
@@ -111,7 +111,8 @@ def _restore(folder: RunFolder, config: Config, data: Splits) -> State:
     if not folder.last.is_file():
         return _start(config)
     tensors, metadata = checkpoint.read_checkpoint(folder.last)
-    if metadata["data"] != data.about:
+    # versions up to 0.2 kept no prints
+    if metadata["data"] != data.about or metadata.get("split", data.prints) != data.prints:
         raise UsageError(f"{folder.path}: the data has changed since this run began; start a new run")
     model = to_device(build_model(config), config.device)
     optimizer = make_optimizer(model, config)

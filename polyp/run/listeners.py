@@ -1,13 +1,12 @@
 """What a run folder writes after each epoch: each function listens to `train` and writes one thing."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pandas as pd
 import torch
 
 from polyp.config import Config
-from polyp.data.dataset import PolypDataset
+from polyp.data.dataset import PolypDataset, Splits
 from polyp.disk import write_atomic
 from polyp.run import checkpoint
 from polyp.run.folder import RunFolder
@@ -16,19 +15,18 @@ from polyp.run.training import Epoch
 
 SAMPLES = 4
 
-Data = dict[str, Any]  # which data the run learns from, for the checkpoint
 
-
-def save_best(folder: RunFolder, config: Config, about: Data, epoch: Epoch) -> None:
+def save_best(folder: RunFolder, config: Config, data: Splits, epoch: Epoch) -> None:
     """Write `best.safetensors` where this epoch is the best so far."""
     if epoch.is_best:
-        metadata = checkpoint.metadata_of(config, epoch.history[-1], about)
+        metadata = checkpoint.metadata_of(config, epoch.history[-1], data.about, data.prints)
         checkpoint.save_checkpoint(folder.best, epoch.model, metadata)
 
 
-def save_last(folder: RunFolder, config: Config, about: Data, epoch: Epoch) -> None:
+def save_last(folder: RunFolder, config: Config, data: Splits, epoch: Epoch) -> None:
     """Write `last.safetensors`, to resume from: with the optimiser and the history."""
-    metadata = checkpoint.metadata_of(config, epoch.history[-1], about) | {"history": epoch.history}
+    metadata = checkpoint.metadata_of(config, epoch.history[-1], data.about, data.prints)
+    metadata["history"] = epoch.history
     checkpoint.save_checkpoint(folder.last, epoch.model, metadata, epoch.optimizer)
 
 

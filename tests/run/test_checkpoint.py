@@ -24,7 +24,7 @@ def saved(tmp_path):
     path = save_checkpoint(
         tmp_path / "m.safetensors",
         model,
-        metadata_of(CONFIG, {"val_dice": 0.5}, {"name": "x"}, 0.4),
+        metadata_of(CONFIG, {"val_dice": 0.5}, {"name": "x"}, {"train": "ab"}, 0.4),
         optimizer,
     )
     return path, model, optimizer, image
@@ -39,7 +39,8 @@ def test_what_comes_back_is_what_went_in(saved):
     assert metadata["scores"] == {"val_dice": 0.5}
     assert metadata["min_share"] == 0
     parts = {"format", "config", "preprocessing", "threshold", "min_share", "scores", "data", "versions"}
-    assert set(metadata) == parts | {"machine"}
+    assert set(metadata) == parts | {"machine", "split"}
+    assert metadata["split"] == {"train": "ab"}
     other = torch.optim.AdamW(loaded.parameters(), 0.01)
     restore_optimizer(other, loaded, read_checkpoint(path)[0])
     for mine, theirs in zip(model.parameters(), loaded.parameters(), strict=True):
