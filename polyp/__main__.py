@@ -14,7 +14,7 @@ from typing import Any, Literal, NoReturn
 
 import polyp
 from polyp.config import PRESETS, Config, changed, configure, setting_fields
-from polyp.errors import DataError, UsageError, look_up, nearest
+from polyp.errors import DataError, UsageError, look_up, name_some, nearest
 
 # Modules that load torch are imported in the commands: `polyp --help` should not take seconds.
 
@@ -163,7 +163,10 @@ def _add_predict(commands) -> None:
         "--checkpoint", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped model)"
     )
     predict.add_argument(
-        "--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: predictions"
+        "--out", type=Path, metavar="DIR", help="default: predictions, or the next free predictions-2 ..."
+    )
+    predict.add_argument(
+        "--overwrite", action="store_true", help="replace the predictions that DIR holds already"
     )
     _add_model_use(predict)
     predict.add_argument(
@@ -344,19 +347,26 @@ def run_validate(args) -> int:
 
 def run_predict(args) -> int:
     from polyp.run import collect_inputs, predict_files, write_predictions
+    from polyp.run.output import output_folder
+    from polyp.run.prediction import left_out
 
     files = collect_inputs(args.inputs)
+    out = output_folder(args.out, args.overwrite)
+    if others := left_out(args.inputs):
+        names = name_some(path.name for path in others)
+        print(f"polyp predict: left out, no pictures that it reads: {len(others)} ({names})", file=sys.stderr)
     model, config, point = _load(args)
     model.ensure_level(args.level)
     predictions = predict_files(
         model, files, config.size, **point, mirror=args.mirror, level=args.level, precision=args.precision
     )
     rows, errors = write_predictions(
-        predictions, args.out, overlays=args.overlay, probabilities=args.probabilities, table=args.table
+        predictions, out, overlays=args.overlay, probabilities=args.probabilities, table=args.table
     )
     for error in errors:
         print(f"polyp predict: {error}", file=sys.stderr)
-    print(f"{len(rows)} masks in {args.out / 'masks'}, table in {args.out / f'predictions.{args.table}'}")
+    if rows:
+        print(f"{len(rows)} masks in {out / 'masks'}, table in {out / f'predictions.{args.table}'}")
     return 1 if errors else 0
 
 

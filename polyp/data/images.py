@@ -2,13 +2,14 @@
 
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from polyp.disk import write_atomic
 from polyp.errors import DataError
@@ -158,8 +159,10 @@ def natural_sort(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=key)
 
 
-def write_png(path: str | Path, pixels: np.ndarray) -> Path:
-    """Write uint8 pixels, (H, W) grey or (H, W, 3) RGB, as a PNG, atomically."""
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
+def write_png(path: str | Path, pixels: np.ndarray, texts: Mapping[str, str] | None = None) -> Path:
+    """Write uint8 pixels, (H, W) grey or (H, W, 3) RGB, as a PNG with these text fields, atomically."""
+    buffer, info = BytesIO(), PngInfo()
+    for name, text in (texts or {}).items():
+        info.add_text(name, text)
+    Image.fromarray(pixels).save(buffer, format="PNG", pnginfo=info)
     return write_atomic(path, buffer.getvalue())

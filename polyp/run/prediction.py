@@ -16,14 +16,16 @@ import pandas as pd
 import torch
 
 from polyp.data import augmentation as augment
-from polyp.data.images import list_images, read_image, write_png
+from polyp.data.images import list_images, natural_sort, read_image
 from polyp.disk import make_folder, write_atomic
-from polyp.errors import DataError, UsageError
+from polyp.errors import DataError, UsageError, name_some
 from polyp.model.network import SegmentationNetwork, resize_logits
 from polyp.run.hardware import autocast
+from polyp.run.output import write_picture
 from polyp.run.regions import without_small
 
 MIRRORINGS = ((), (3,), (2,), (2, 3))  # none, left-right, up-down, both: dimensions of (N, C, H, W)
+LITTER = ("thumbs.db", "desktop.ini")  # what systems leave in folders
 OVERLAY_COLOUR = (0, 114, 178)
 
 
@@ -137,14 +139,28 @@ def collect_inputs(inputs: Iterable[str | Path]) -> list[Path]:
     for item in map(Path, inputs):
         found = list_images(item) if item.is_dir() else [item]
         if not found:
-            raise DataError(f"{item}: no pictures in this folder")
+            others = name_some(path.name for path in left_out([item]))
+            raise DataError(f"{item}: no pictures in this folder" + (f", only {others}" if others else ""))
         files |= dict.fromkeys(found)
     by_stem: dict[str, Path] = {}
     for file in files:
         other = by_stem.setdefault(file.stem, file)
         if other is not file:
             raise DataError(f"{other} and {file}: both would write {file.stem}.png; predict them apart")
+    if files and not any(file.exists() for file in files):
+        raise DataError(f"{name_some(map(str, files))}: no such file")
     return list(files)
+
+
+def left_out(inputs: Iterable[str | Path]) -> list[Path]:
+    """What lies in the folders among `inputs` and is no picture that can be read: other files, folders."""
+    folders = [Path(item) for item in inputs if Path(item).is_dir()]
+    return [
+        path
+        for folder in folders
+        for path in natural_sort(set(folder.iterdir()) - set(list_images(folder)))
+        if not path.name.startswith(".") and path.name.lower() not in LITTER
+    ]
 
 
 def table_row(prediction: Prediction) -> dict:
@@ -195,13 +211,14 @@ def write_predictions(
             `probabilities/` (8-bit grey: 255 x probability).
         overlays: draw the outline on the picture.
         probabilities: write the probability map.
-        table: `csv` or `json`; `predictions.csv` has boxes as JSON text.
+        table: `csv` or `json`; `predictions.csv` has boxes as JSON text. None where no file could be read.
 
     Returns:
         the table's rows, and the errors of the files that could not be read.
 
     Raises:
-        DataError: the folder cannot be written to, or the disk is full.
+        DataError: the folder cannot be written to, or the disk is full; a file there that this package did
+            not make would be replaced.
     """
     folder = make_folder(folder)
     for name in ("masks", *["overlays"] * overlays, *["probabilities"] * probabilities):
@@ -212,12 +229,14 @@ def write_predictions(
             errors.append(item)
             continue
         name = f"{item.file.stem}.png"
-        write_png(folder / "masks" / name, item.mask * 255)
+        write_picture(folder / "masks" / name, item.mask * 255)
         if overlays:
-            write_png(folder / "overlays" / name, overlay(item.image, item.mask))
+            write_picture(folder / "overlays" / name, overlay(item.image, item.mask))
         if probabilities:
-            write_png(folder / "probabilities" / name, (item.probs * 255).round().astype(np.uint8))
+            write_picture(folder / "probabilities" / name, (item.probs * 255).round().astype(np.uint8))
         rows.append(table_row(item))
+    if not rows:  # an empty table would say that there was nothing to find
+        return rows, errors
     if table == "json":
         write_atomic(folder / "predictions.json", json.dumps(rows, indent=2) + "\n")
     else:
