@@ -5,6 +5,7 @@ reader of a pipe has gone.
 """
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -459,6 +460,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; the return value is the exit code."""
     # Before torch is imported: its idle threads should sleep, not burn the cores of a shared machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):  # a console that cannot show a name shows its escapes
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     args = build_parser().parse_args(arguments)
     try:
         code = args.run(args)

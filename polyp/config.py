@@ -10,6 +10,7 @@ from here would load torch for `polyp --help`.) tests/test_tables.py compares th
 """
 
 import json
+import math
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -84,6 +85,14 @@ class Config:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         for name in ("fold", "patience", "workers", "seed", "weight_decay", "encoder_lr", "train_sequences"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        _require(self.seed < 2**31, "seed", self.seed, "less than 2147483648")
+        for name in ("lr", "weight_decay", "clip_norm", "encoder_lr"):
+            _require(getattr(self, name) != math.inf, name, getattr(self, name), "a finite number")
+        for name, most in (("epochs", 10**6), ("batch_size", 10**6), ("workers", 1024)):
+            _require(getattr(self, name) <= most, name, getattr(self, name), f"at most {most}")
+        _require(max(self.size) <= 8192, "size", self.size, "at most 8192 pixels")
+        _require(max(self.widths) <= 4096, "widths", self.widths, "at most 4096 channels")
+        _require(len(self.widths) <= 10, "widths", self.widths, "at most 10 resolutions")
         _require(0 <= self.balance <= 1, "balance", self.balance, "0 to 1")
         for name in ("lr", "clip_norm"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "more than 0")

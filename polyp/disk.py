@@ -37,7 +37,7 @@ def make_folder(path: str | Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".write-test-{os.getpid()}"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # a thread beside this one may have been faster
     except OSError as error:
         raise DataError(
             f"{path}: cannot write here ({error.strerror}); choose another output folder"
@@ -87,6 +87,24 @@ def new_folder(target: str | Path, *, or_existing: bool = False) -> Iterator[Pat
 def is_empty(folder: Path) -> bool:
     """Whether this is a folder with nothing in it, hidden files included."""
     return folder.is_dir() and not any(folder.iterdir())
+
+
+def write_new(path: str | Path, content: str) -> Path:
+    """Write a file that must not exist yet: of two processes at one moment, one gets the error.
+
+    Raises:
+        FileExistsError: there is one.
+        DataError: it cannot be written.
+    """
+    path = Path(path)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(content)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path}: could not be written ({error.strerror})") from None
+    return path
 
 
 def write_atomic(path: str | Path, content: bytes | str) -> Path:

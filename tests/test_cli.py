@@ -1,6 +1,7 @@
 """The command line as a newcomer meets it, mistakes above all."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -214,3 +215,28 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
         running.stdout.close()
         assert running.stderr.read() == b""
     assert running.returncode == 141
+
+
+@pytest.mark.parametrize("name", [b"polyp\xe9_1.png", b"a\nb.png"], ids=["Latin-1", "a line feed"])
+def test_names_that_no_table_could_hold(frames_folder, run, tmp_path, capsys, name):
+    mine = shutil.copytree(frames_folder, tmp_path / "mine")
+    for place in ("images", "masks"):
+        os.rename(mine / place / "1.png", os.fsencode(mine / place) + b"/" + name)
+    for command in (["data", "check", mine], ["train", "--data", mine], ["predict", mine / "images"]):
+        assert polyp(*command) == 1
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert f"1 names hold control characters or are not UTF-8 ({os.fsdecode(name)!a}); rename" in said
+
+
+def test_a_console_that_cannot_show_a_name(frames_folder, tmp_path):
+    mine = shutil.copytree(frames_folder, tmp_path / "khối u")
+    environment = os.environ | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(
+        [sys.executable, "-m", "polyp", "data", "check", mine],
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode("cp1252")
+    assert b"kh\\u1ed1i u" in done.stdout

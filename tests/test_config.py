@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import math
+import re
 
 import pytest
 
@@ -96,3 +98,20 @@ def test_an_import_that_hides_a_parameter_is_found():
 def test_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         configure().epochs = 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": 10**18}, "seed is 1000000000000000000; expected less than 2147483648"),
+        ({"lr": math.inf}, "lr is inf; expected a finite number"),
+        ({"weight_decay": math.nan}, "weight_decay is nan; expected"),
+        ({"epochs": 10**20}, "epochs is 100000000000000000000; expected at most"),
+        ({"size": (100_000, 100_000)}, "expected at most 8192 pixels"),
+        ({"widths": (8000,) * 4}, "expected at most 4096 channels"),
+        ({"widths": (1,) * 3000}, "expected at most 10 resolutions"),
+    ],
+)
+def test_absurd_values_are_refused_before_anything_is_built(settings, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        configure(**settings)

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from polyp.disk import write_atomic
-from polyp.errors import DataError
+from polyp.errors import DataError, name_some
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 # Whatever a file is called: Pillow would start other programs for some formats, such as PostScript.
@@ -20,6 +20,7 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
 ORIENTATION = 0x0112  # the EXIF tag
 SPECK = 10  # pixels; a smaller region of a mask is a slip of the annotator's pen, not a polyp
 MAX_PIXELS = 100_000_000  # 10 000 x 10 000; a larger picture is a scan or a mistake, not a frame
+UNTABLED = re.compile("[\\x00-\\x1f\\x7f\\udc80-\\udcff]")  # control characters; bytes that are not UTF-8
 _filters = Lock()  # the whole process shares Python's warning filters
 
 
@@ -135,17 +136,25 @@ def list_images(folder: str | Path) -> list[Path]:
     """The image files directly in `folder`, in natural order (2.png before 10.png), hidden ones left out.
 
     Raises:
-        DataError: the folder is missing or is not a folder.
+        DataError: the folder is missing or is not a folder; a name in it that no table could hold.
     """
     folder = Path(folder)
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "no such folder"
         raise DataError(f"{folder}: {what}")
-    return natural_sort(
+    found = natural_sort(
         path
         for path in folder.iterdir()
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
+    odd = [path for path in found if UNTABLED.search(path.name)]
+    if odd:
+        names = name_some(ascii(path.name) for path in odd)
+        raise DataError(
+            f"{folder}: {len(odd)} names hold control characters or are not UTF-8 ({names}); rename them, "
+            "for example with `convmv -f latin1 -t utf8`"
+        )
+    return found
 
 
 def natural_sort(paths: Iterable[Path]) -> list[Path]:

@@ -1,5 +1,6 @@
 """A whole run: training into a run folder that listens, and the scores of the best epoch."""
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -52,10 +53,15 @@ def fit(
         DataError: the data or the folder cannot be used.
         Diverged: NaN or infinite loss; the last whole epoch is kept.
     """
-    choose_device(config.device)  # a GPU that is not there is said before anything is written
-    data = open_data(config, data_path)
-    # Weights that cannot be found are said before there is a folder that blocks the next start.
-    fresh = None if resume else _start(config)
+    try:
+        choose_device(config.device)  # a GPU that is not there is said before anything is written
+        data = open_data(config, data_path)
+        # Weights that cannot be found are said before there is a folder that blocks the next start.
+        fresh = None if resume else _start(config)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(run).rmdir()  # what `new_run_path` made, as long as it is empty
+        raise
     folder = RunFolder.resume(run, config) if resume else RunFolder.create(run, config)
     folder.write_split(data)
     model, optimizer, history = fresh or _restore(folder, config, data)

@@ -1,5 +1,6 @@
 """The folder of one training run: what is in it, and that every file in it is whole."""
 
+import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -9,7 +10,7 @@ import pandas as pd
 
 from polyp.config import Config, setting_fields
 from polyp.data.dataset import Splits
-from polyp.disk import make_folder, project_root, without_nan, write_atomic
+from polyp.disk import make_folder, project_root, without_nan, write_atomic, write_new
 from polyp.errors import DataError, UsageError
 from polyp.run.validation import Validation
 
@@ -38,12 +39,14 @@ class RunFolder:
             DataError: the folder cannot be written to.
         """
         folder = cls(path)
+        taken = f"{folder.path}: holds a run already; resume it ({folder.how_to_resume}) or name a new folder"
         if folder.config_file.exists():
-            raise UsageError(
-                f"{folder.path}: holds a run already; resume it ({folder.how_to_resume}) or name a new folder"
-            )
+            raise UsageError(taken)
         make_folder(folder.path / "samples")
-        write_atomic(folder.config_file, _json(config.to_dict()))
+        try:
+            write_new(folder.config_file, _json(config.to_dict()))
+        except FileExistsError:  # another process was faster
+            raise UsageError(taken) from None
         return folder
 
     @classmethod
@@ -136,13 +139,17 @@ def compare_runs(paths: Iterable[str | Path]) -> pd.DataFrame:
 
 
 def new_run_path(name: str) -> Path:
-    """A folder below the project's `runs/` that does not exist yet: `name`, `name-2`, `name-3` ..."""
-    runs = project_root() / "runs"
-    path, number = runs / name, 1
-    while path.exists():
+    """A new, empty folder below the project's `runs/`: `name`, or the first free of `name-2`, `name-3` ...
+
+    It is made here, so that of two processes that start at one moment each gets its own.
+    """
+    runs, number = make_folder(project_root() / "runs"), 1
+    while True:
+        path = runs / (name if number == 1 else f"{name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            return path
         number += 1
-        path = runs / f"{name}-{number}"
-    return path
 
 
 def _json(content: dict) -> str:

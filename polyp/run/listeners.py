@@ -1,5 +1,6 @@
 """What a run folder writes after each epoch: each function listens to `train` and writes one thing."""
 
+import warnings
 from collections.abc import Callable
 
 import pandas as pd
@@ -62,9 +63,14 @@ def tensorboard(folder: RunFolder, done_epochs: int) -> Callable[[Epoch], None]:
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
+
+        writer = SummaryWriter(str(folder.path / "tensorboard"), purge_step=done_epochs + 1)
     except ImportError:  # it is optional: pip install 'polyp-course[tensorboard]'
         return lambda epoch: None
-    writer = SummaryWriter(str(folder.path / "tensorboard"), purge_step=done_epochs + 1)
+    except Exception as error:  # broken by a neighbour, such as another protobuf: still optional
+        reason = " ".join(str(error).split())[:200]
+        warnings.warn(f"TensorBoard does not work here ({reason}); going on without it", stacklevel=2)
+        return lambda epoch: None
 
     def listen(epoch: Epoch) -> None:
         for name, value in epoch.history[-1].items():

@@ -44,8 +44,8 @@ def output_folder(out: str | Path | None = None, overwrite: bool = False) -> Pat
     earlier += [out / name for name in TABLES if (out / name).exists()]
     if earlier and not overwrite:
         raise UsageError(
-            f"{out}: holds the predictions of an earlier run; name another folder with --out, or replace them "
-            "with --overwrite"
+            f"{out}: holds the predictions of an earlier run; name another folder with --out, or replace "
+            "them with --overwrite"
         )
     for path in earlier:
         path.unlink()

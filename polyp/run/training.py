@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from polyp.config import Config
 from polyp.data.dataset import PolypDataset, Splits
 from polyp.disk import without_nan
-from polyp.errors import look_up
+from polyp.errors import UsageError, look_up
 from polyp.model.efficientnet import load_imagenet
 from polyp.model.losses import LOSSES, Loss, deep_supervision
 from polyp.model.metrics import AverageMeter, concatenate, count_pixels, iou_score
@@ -155,7 +155,7 @@ def train_one_epoch(
             group["lr"] = rate * group.get("lr_share", 1.0)
 
         with autocast(model.device, config.precision):
-            outputs = model(image)  # each (N, 1, H, W)
+            outputs = _forward(model, image, config)  # each (N, 1, H, W)
             batch_loss = deep_supervision(loss, outputs, target)
         optimizer.zero_grad(set_to_none=True)
         batch_loss.backward()
@@ -171,6 +171,19 @@ def train_one_epoch(
             on_progress((step + 1) * config.batch_size, meter.avg, _mean_iou(counts))
             shown = time.monotonic()
     return EpochResult(meter.avg, _mean_iou(counts))
+
+
+def _forward(model: SegmentationNetwork, image: Tensor, config: Config) -> tuple[Tensor, ...]:
+    try:
+        return model(image)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise UsageError(
+            f"batch_size is {config.batch_size}, size {config.size}: at the lowest resolution one value is "
+            "left per channel, of which batch normalisation can learn nothing; choose a larger size or "
+            "batch_size, or fewer widths"
+        ) from None
 
 
 def epoch_order(frames: int, seed: int, epoch: int, weights: Tensor | None = None) -> list[int]:

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from polyp.data.check import SPECK
 from polyp.data.dataset import PolypDataset
+from polyp.errors import DataError
 from polyp.model.losses import Loss, bce_dice_loss, deep_supervision
 from polyp.model.metrics import SCORES, AverageMeter, concatenate, confusion_counts, summarise
 from polyp.model.network import SegmentationNetwork, resize_logits
@@ -58,11 +59,12 @@ def validate(
         workers: loader processes.
 
     Raises:
-        ValueError: the network answers with NaN.
+        DataError: the network answers with NaN.
     """
     if dataset.full_size_masks:
         batch_size = 1
-    meter, parts, marked = AverageMeter(), [], []
+    meter, parts = AverageMeter(), []
+    marked: list[bool] = []
     with model.evaluating():
         for image, target in DataLoader(dataset, batch_size, num_workers=workers):
             image, target = image.to(model.device), target.to(model.device)
@@ -70,6 +72,12 @@ def validate(
                 outputs = model(image, level)
             outputs = tuple(resize_logits(logits, target.shape[-2:]) for logits in outputs)
             meter.update(deep_supervision(loss, outputs, target), n=len(image))
+            if outputs[-1].isnan().any():
+                frames = ", ".join(dataset.frames[len(marked) :][: len(image)])
+                raise DataError(
+                    f"the logits hold NaN on frames {frames}; look for a diverged training run (lower lr, or "
+                    "precision=fp32) or a broken checkpoint"
+                )
             logits = _without_small(outputs[-1], threshold, min_share) if min_share else outputs[-1]
             parts.append(confusion_counts(logits, target, threshold))
             marked += [largest_region(mask) >= SPECK for mask in _masks(logits, threshold)]

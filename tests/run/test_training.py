@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ from polyp.run import checkpoint, fitting
 from polyp.run import training as module
 from polyp.run.checkpoint import load_model, read_checkpoint
 from polyp.run.fitting import fit
-from polyp.run.folder import RunFolder, compare_runs
+from polyp.run.folder import RunFolder, compare_runs, new_run_path
 from polyp.run.training import (
     Diverged,
     Epoch,
@@ -439,3 +442,53 @@ def test_compare_runs(tiny, tmp_path):
     (tmp_path / "slow" / "metrics.json").unlink()
     with pytest.raises(DataError, match="this run has not ended"):
         compare_runs([tmp_path / "slow"])
+
+
+def test_a_broken_tensorboard_is_as_good_as_none(tiny, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise TypeError("Descriptors cannot be created directly.\nIf this call came from ...")
+
+    broken = ModuleType("broken")
+    broken.SummaryWriter = refuse
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", broken)
+    with pytest.warns(UserWarning, match="TensorBoard does not work here .Descriptors cannot be created"):
+        run = fit(changed(tiny, epochs=1), tmp_path / "run", progress=False)
+    assert len(run.log()) == 1
+
+
+def test_of_two_starts_in_one_folder_one_wins(tiny, tmp_path):
+    """At the very moment when both have seen that there is no run yet."""
+    start, outcomes = Barrier(8), []
+
+    def create(seed):
+        start.wait()
+        try:
+            RunFolder.create(tmp_path / "run", changed(tiny, seed=seed))
+        except UsageError as error:
+            outcomes.append(str(error))
+        else:
+            outcomes.append(seed)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(create, range(8)))
+    (winner,) = [outcome for outcome in outcomes if isinstance(outcome, int)]
+    assert RunFolder(tmp_path / "run").config().seed == winner
+    assert all("holds a run already" in outcome for outcome in outcomes if outcome != winner)
+
+
+def test_without_a_name_every_start_gets_its_own_folder(tmp_path):
+    start = Barrier(8)
+
+    def name(_):
+        start.wait()
+        return new_run_path("quick")
+
+    with ThreadPoolExecutor(8) as pool:
+        names = sorted(path.name for path in pool.map(name, range(8)))
+    assert names == ["quick", *(f"quick-{n}" for n in range(2, 9))]
+
+
+def test_a_failed_start_leaves_no_folder(tiny, tmp_path):
+    with pytest.raises(DataError):
+        fit(changed(tiny, init="nowhere"), new_run_path("quick"), progress=False)
+    assert new_run_path("quick").name == "quick"
