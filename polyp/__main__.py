@@ -307,10 +307,17 @@ def run_train(args) -> int:
 
     given = {name: getattr(args, name) for name in setting_fields() if getattr(args, name) is not None}
     if args.resume:
-        if given or args.preset or args.out:
-            raise UsageError("--resume continues as the run began; it takes no preset, settings or --out")
-        config, path = RunFolder.resume(args.resume).config(), args.resume
+        if set(given) - {"epochs"} or args.preset or args.out:
+            raise UsageError(
+                "--resume continues as the run began; it takes --epochs, to go on for longer, and no other "
+                "setting, preset or --out"
+            )
+        folder, path = RunFolder.resume(args.resume), args.resume
+        config = folder.extend(args.epochs) if given else folder.config()
     else:
+        for name in ("data", "add"):  # a run knows its data from any working folder
+            if name in given:
+                given[name] = _absolute(given[name])
         preset = args.preset or "quick"
         config = configure(preset, **given)
         path = args.out or new_run_path(preset)
@@ -325,6 +332,16 @@ def run_train(args) -> int:
     if not args.test:
         print(f"once all is chosen, score the test frames: polyp validate '{run.best}'")
     return 0
+
+
+def _absolute(data: str) -> str:
+    """The same datasets, folders by their absolute paths."""
+    from polyp.data import DATASETS
+
+    def one(name: str) -> str:
+        return str(Path(name).resolve()) if name not in DATASETS and Path(name).is_dir() else name
+
+    return one(data) if Path(data).is_dir() else "+".join(map(one, data.split("+")))
 
 
 def run_validate(args) -> int:

@@ -40,7 +40,7 @@ def polyp(*arguments):
         ("train --epochs 0", "epochs is 0; expected 1 or more"),
         ("train --size 64", "expected 2 arguments"),
         ("train --data cvc-clincdb", "did you mean 'cvc-clinicdb'?"),
-        ("train --resume run --epochs 3", "takes no preset, settings"),
+        ("train --resume run --lr 3", "it takes --epochs, to go on for longer, and no other setting"),
         ("data get kvasir", "did you mean 'kvasir-seg'?"),
         ("predict", "required: PICTURE"),
         ("validate best.safetensors --part tset", "did you mean 'test'?"),
@@ -152,6 +152,36 @@ def test_a_refit_may_be_scored_on_the_validation_frames_of_other_data(tiny, othe
 def test_resume(run, tiny, capsys):
     assert polyp("train", "--resume", run.path) == 0
     assert len(run.log()) == tiny.epochs
+
+
+def test_a_run_is_resumed_from_elsewhere_and_after_its_data_moved(
+    frames_folder, tmp_path, capsys, monkeypatch
+):
+    mine = shutil.copytree(frames_folder, tmp_path / "mine")
+    settings = ["--size", 32, 32, "--widths", 4, 8, "--epochs", 1, "--batch-size", 4]
+    assert polyp("train", "--data", "mine", "--out", "run", *settings) == 0
+    monkeypatch.chdir(make_folder(tmp_path / "elsewhere"))
+    assert polyp("train", "--resume", "../run") == 0
+    assert polyp("validate", "../run/best.safetensors") == 0
+    mine.rename(tmp_path / "moved")
+    assert polyp("validate", "../run/best.safetensors") == 2
+    assert "say where it is now with --data-path" in capsys.readouterr().err
+    assert polyp("validate", "../run/best.safetensors", "--data-path", "../moved") == 0
+    assert polyp("train", "--resume", "../run", "--epochs", 2, "--data-path", "../moved") == 0
+    assert len(RunFolder("../run").log()) == 2
+
+
+def test_a_finished_run_goes_on_for_longer(run, tiny, capsys):
+    assert polyp("train", "--resume", run.path, "--epochs", tiny.epochs + 2) == 0
+    assert run.config() == changed(tiny, epochs=tiny.epochs + 2)
+    assert run.log()["epoch"].tolist() == list(range(1, tiny.epochs + 3))
+    assert run.metrics()["epoch"] <= tiny.epochs + 2
+    before = run.config_file.read_bytes()
+    assert polyp("train", "--resume", run.path, "--epochs", 1) == 2
+    assert (
+        f"{tiny.epochs + 2} epochs are done already; name a larger number than 1" in capsys.readouterr().err
+    )
+    assert run.config_file.read_bytes() == before
 
 
 def test_predict_goes_on_after_a_bad_file_and_ends_with_1(run, tmp_path, capsys):

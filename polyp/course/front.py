@@ -1,4 +1,4 @@
-"""The README's picture: a synthetic frame, what the bundled UNet++ sees in it, its prediction, the mask."""
+"""The README's picture: a real frame, what the bundled UNet++ sees in it, its prediction, the true mask."""
 
 from io import BytesIO
 from typing import NamedTuple
@@ -9,14 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from polyp.data.synthetic import make_sequence
+from polyp.data.known import find_dataset
+from polyp.data.pairs import find_pairs, read_pair
 from polyp.model.metrics import count_pixels, dice_score
-from polyp.run.checkpoint import load_model, shipped_model
+from polyp.run.checkpoint import load_model
 from polyp.run.pictures import BLUE, ORANGE, to_png
 from polyp.run.prediction import predict_probs
+from polyp.run.regions import without_small
 
-SEED, VIDEO = 0, 6  # a frame that the bundled model, which was trained on real ones, gets right
-SIZE = (256, 256)
+FRAME = "stalk"  # of the dataset `sample`, whose credits say where it is from
 
 
 class Seen(NamedTuple):
@@ -29,17 +30,18 @@ class Seen(NamedTuple):
     dice: float
 
 
-def look(seed: int = SEED, video: int = VIDEO) -> Seen:
-    """Draw a synthetic frame and run the bundled model on it."""
-    images, masks = make_sequence(seed, video, frames=1)
-    image, mask = images[0], masks[0] > 0
-    model, _ = load_model(shipped_model())
+def look(frame: str = FRAME) -> Seen:
+    """Run the bundled model on a frame of `sample`, at its operating point."""
+    (pair,) = (pair for pair in find_pairs(find_dataset("sample")) if pair.frame == frame)
+    image, mask = read_pair(pair)
+    model, about = load_model()
     maps: dict[str, np.ndarray] = {}
     for name, node in model.get_submodule("nodes").named_children():
         node.register_forward_hook(lambda _, __, out, name=name: maps.update({name: out[0].mean(0).numpy()}))
-    preds = predict_probs(model, image, SIZE, precision="fp32") > 0.5
-    both = (torch.from_numpy(part)[None, None] for part in (preds, mask))
-    return Seen(image, mask, preds, maps, dice_score(count_pixels(*both)).item())
+    probs = predict_probs(model, image, tuple(about["config"]["size"]), precision="fp32")
+    preds = without_small(probs > about["threshold"], about["min_share"])
+    both = (torch.from_numpy(part)[None, None] for part in (preds, mask > 0))
+    return Seen(image, mask > 0, preds, maps, dice_score(count_pixels(*both)).item())
 
 
 def front_picture() -> bytes:

@@ -103,7 +103,8 @@ def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Pa
 
     A name is looked for in `path`, then in the environment variable POLYP_DATA (that folder itself,
     or its subfolder of that name), then in `data/` of the project. `synthetic` is made there on first
-    use, and only a subfolder of that name in POLYP_DATA comes before it.
+    use, and only a subfolder of that name in POLYP_DATA comes before it. A folder that is not there any more is
+    looked for in `path`.
 
     Raises:
         UsageError: neither a name nor a folder.
@@ -112,14 +113,17 @@ def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Pa
     name = str(name_or_path)
     if name not in DATASETS:
         folder = Path(name).expanduser()
-        if not name or not folder.is_dir():
-            raise UsageError(f"{name!r}: no such dataset or folder; {did_you_mean(name.lower(), DATASETS)}")
-        if path is not None:
-            raise UsageError(f"{name} and {path}: two folders; give one of them, or a dataset's name")
-        return folder
+        if name and folder.is_dir():
+            if path is not None and not Path(path).expanduser().samefile(folder):
+                raise UsageError(f"{name} and {path}: two folders; give one of them, or a dataset's name")
+            return folder
+        if not (os.sep in name and path is not None):  # else the folder has moved, and `path` says where to
+            remark = "; say where it is now with --data-path" if os.sep in name else ""
+            near = remark or f"; {did_you_mean(name.lower(), DATASETS)}"
+            raise UsageError(f"{name!r}: no such dataset or folder{near}")
     if path is not None:
         folder = Path(path).expanduser()
-        folder = subfolders(folder).get(name, folder)
+        folder = subfolders(folder).get(Path(name).name.lower(), folder)
         scan(folder)  # says what is wrong with it
         return folder
     in_environment, remark = _in_environment(name)

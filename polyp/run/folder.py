@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from polyp.config import Config, setting_fields
+from polyp.config import Config, changed, setting_fields
 from polyp.data.dataset import Splits
 from polyp.disk import make_folder, project_root, without_nan, write_atomic, write_new
 from polyp.errors import DataError, UsageError
@@ -63,6 +63,23 @@ class RunFolder:
             raise UsageError(f"{folder.path}: began with {_differences(found, config)}; start a new run")
         make_folder(folder.path / "samples")
         return folder
+
+    def extend(self, epochs: int) -> Config:
+        """Let a run go on to more epochs than it was begun with; the schedule then falls later.
+
+        Raises:
+            UsageError: so many epochs are done already.
+            DataError: there is no run, or it cannot be written to.
+        """
+        config = changed(self.config(), epochs=epochs)
+        done = len(self.log()) if (self.path / "log.csv").is_file() else 0
+        if epochs < done or (epochs == done and self.metrics_file.is_file()):
+            raise UsageError(
+                f"{self.path}: {done} epochs are done already; name a larger number than {epochs}"
+            )
+        write_atomic(self.config_file, _json(config.to_dict()))
+        self.metrics_file.unlink(missing_ok=True)
+        return config
 
     def config(self) -> Config:
         """The configuration this run began with.

@@ -245,7 +245,10 @@ def test_a_misspelt_name(function):
 
 
 def test_two_folders_at_once(tmp_path):
-    assert "two folders; give one" in error_of(find_dataset, tmp_path, tmp_path, kind=UsageError)
+    other = tmp_path / "other"
+    other.mkdir()
+    assert "two folders; give one" in error_of(find_dataset, tmp_path, other, kind=UsageError)
+    assert find_dataset(tmp_path, f"{tmp_path}/.") == tmp_path  # one, by two names
 
 
 def test_synthetic_is_made_in_the_project(tmp_path, project, monkeypatch):
