@@ -79,7 +79,7 @@ def build_parser() -> Parser:
 
 
 def _add_data(commands) -> None:
-    data = commands.add_parser("data", help="list, get, check and split datasets")
+    data = commands.add_parser("data", help="list, get, check, split and clean datasets")
     actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
     names = actions.add_parser("list", help="list the known datasets")
     names.set_defaults(run=run_data_list)
@@ -91,6 +91,8 @@ def _add_data(commands) -> None:
     get.add_argument("name", metavar="NAME", help="which; `polyp data list` names them")
     get.add_argument("--archive", type=Path, metavar="FILE", help="a zip or tar that you downloaded by hand")
     get.set_defaults(run=run_data_get)
+    clean = actions.add_parser("clean", help="remove the decoded frames that training keeps on disk")
+    clean.set_defaults(run=run_data_clean)
     split = actions.add_parser("split", help="write a dataset's split tables")
     split.add_argument("name", metavar="NAME", help="a dataset's name or folder")
     split.add_argument("--data-path", type=Path, metavar="DIR", help="where it is")
@@ -112,6 +114,12 @@ def _add_train(commands) -> None:
     train.add_argument("--resume", type=Path, metavar="DIR", help="continue an interrupted run")
     train.add_argument(
         "--data-path", type=Path, metavar="DIR", help="where the data are (else $POLYP_DATA, data/)"
+    )
+    train.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="where decoded frames are kept (else $POLYP_CACHE, data/cache)",
     )
     train.add_argument(
         "--test", action="store_true", help="score the best epoch on the test frames too (once all is chosen)"
@@ -294,6 +302,13 @@ def run_data_get(args) -> int:
     return 0
 
 
+def run_data_clean(args) -> int:
+    from polyp.data import clean_cache
+
+    print(f"{clean_cache() / 2**20:.0f} MiB freed")
+    return 0
+
+
 def run_data_split(args) -> int:
     from polyp.data.sources import write_splits
 
@@ -321,6 +336,8 @@ def run_train(args) -> int:
         preset = args.preset or "quick"
         config = configure(preset, **given)
         path = args.out or new_run_path(preset)
+    if args.cache:
+        os.environ["POLYP_CACHE"] = str(args.cache)
     run = fit(config, path, data_path=args.data_path, resume=bool(args.resume), test=args.test)
     metrics = run.metrics()
     which = "last" if config.refit else "best"

@@ -5,12 +5,15 @@ import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from polyp.errors import DataError
+
+ABANDONED = 60  # seconds; another machine's process, of which we cannot know, is surely at work in this time
 
 
 def project_root() -> Path:
@@ -19,11 +22,20 @@ def project_root() -> Path:
     A notebook runs in `notebooks/`, papermill and the command line at the checkout's top, and in
     Colab there is no checkout; `data/` and `runs/` belong in the same place for all of them.
     """
+    return _checkout() or Path.cwd()
+
+
+def in_checkout() -> bool:
+    """Whether the current folder is inside a checkout of the project."""
+    return _checkout() is not None
+
+
+def _checkout() -> Path | None:
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "pyproject.toml").is_file() and (folder / "polyp").is_dir():
             return folder
-    return here
+    return None
 
 
 def make_folder(path: str | Path) -> Path:
@@ -63,7 +75,8 @@ def new_folder(target: str | Path, *, or_existing: bool = False) -> Iterator[Pat
     if target.exists() and not or_existing and not is_empty(target):
         raise DataError(f"{target}: exists already; move it away, or choose another folder")
     make_folder(target.parent)
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    _sweep(target)
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", dir=target.parent))
     try:
         build = aside / "content"  # made by mkdir, whose rights follow the umask; mkdtemp's are 0700
         build.mkdir()
@@ -82,6 +95,27 @@ def new_folder(target: str | Path, *, or_existing: bool = False) -> Iterator[Pat
         ) from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what processes that were killed left beside `target`, which would keep a full disk full."""
+    for litter in target.parent.glob(f".{target.name}.*.*"):
+        pid = litter.name.removeprefix(f".{target.name}.").split(".")[0]
+        old = time.time() - litter.stat().st_mtime > ABANDONED
+        if pid.isdigit() and old and not _is_running(int(pid)):
+            shutil.rmtree(litter, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # where signal 0 would end the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def is_empty(folder: Path) -> bool:

@@ -16,6 +16,7 @@ def _own_place(tmp_path, monkeypatch):
     """No test reads or writes the checkout's data, or sees the user's."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("POLYP_DATA", raising=False)
+    monkeypatch.setenv("POLYP_CACHE", str(tmp_path / "data" / "cache"))
     torch.manual_seed(0)
 
 
@@ -41,6 +42,7 @@ def _finished(frames_folder, tmp_path_factory):
     settings = {"size": (32, 32), "widths": (4, 8, 16), "epochs": 3, "batch_size": 4, "precision": "fp32"}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
+        patch.setenv("POLYP_CACHE", str(place / "cache"))
         return fit(configure(data=str(frames_folder), **settings), place / "run", progress=False)
 
 

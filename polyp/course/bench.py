@@ -21,8 +21,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from polyp.config import Config
 from polyp.data.augmentation import apply, evaluation_pipeline
-from polyp.data.dataset import FrameCache, PolypDataset, read_pair
-from polyp.data.pairs import Pair, find_pairs
+from polyp.data.cache import FrameCache
+from polyp.data.dataset import PolypDataset
+from polyp.data.pairs import Pair, find_pairs, read_pair
 from polyp.data.synthetic import write_dataset
 from polyp.disk import write_atomic
 from polyp.model.losses import bce_dice_loss, deep_supervision

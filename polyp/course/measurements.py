@@ -19,10 +19,11 @@ from torch import Tensor
 from polyp.config import PRESETS, Config, changed, configure
 from polyp.course.hospitals import score_elsewhere
 from polyp.course.threads import threads
+from polyp.data.cache import FrameCache
 from polyp.data.check import count_near_duplicates, survey
-from polyp.data.dataset import FrameCache, PolypDataset, Splits, open_data, read_pair
+from polyp.data.dataset import PolypDataset, Splits, open_data
 from polyp.data.known import find_dataset
-from polyp.data.pairs import find_pairs, read_sequences
+from polyp.data.pairs import find_pairs, read_pair, read_sequences
 from polyp.data.split import make_split, packaged_split, parts_of
 from polyp.disk import make_folder, project_root, write_atomic
 from polyp.errors import DataError, UsageError

@@ -2,11 +2,12 @@ from .augmentation import AUGMENTATIONS as AUGMENTATIONS
 from .augmentation import apply as apply
 from .augmentation import evaluation_pipeline as evaluation_pipeline
 from .augmentation import training_pipeline as training_pipeline
+from .cache import FrameCache as FrameCache
+from .cache import clean_cache as clean_cache
 from .check import ALIKE as ALIKE
 from .check import Survey as Survey
 from .check import count_near_duplicates as count_near_duplicates
 from .check import survey as survey
-from .dataset import FrameCache as FrameCache
 from .dataset import PolypDataset as PolypDataset
 from .dataset import Splits as Splits
 from .dataset import open_data as open_data

@@ -1,12 +1,10 @@
 """Frames and masks on disk -> a torch `Dataset`, decoded once.
 
-`open_data` is the way from a configuration to the three datasets of a run; `FrameCache` holds the
+`open_data` is the way from a configuration to the three datasets of a run; `cache.FrameCache` holds the
 decoded pixels; `PolypDataset` hands them out.
 """
 
-import hashlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,105 +16,11 @@ from torch.utils.data import Dataset
 
 from polyp.config import Config
 from polyp.data import augmentation
-from polyp.data.masks import AUTO, doubt, read_mask
-from polyp.data.pairs import Pair
-from polyp.data.pairs import read_pair as read_pair
+from polyp.data.cache import PRINT, FrameCache
+from polyp.data.masks import doubt, read_mask
 from polyp.data.sources import find_sources, kept_together, source_names, split_table
 from polyp.data.split import PARTS, parts_of
-from polyp.disk import new_folder, project_root
 from polyp.errors import DataError, UsageError, name_some
-
-PRINT = 12  # hexadecimal digits
-CACHE_FORMAT = "2"  # change it whenever the same files would be decoded differently
-
-
-class FrameCache:
-    """All pairs of a dataset, decoded and resized once, memory-mapped from disk.
-
-    `images` is uint8 RGB (n, H, W, 3), `masks` is uint8 {0, 1} (n, H, W), `table` has one row per frame:
-    frame, height, width (original), area (polyp's share of the original mask), image and mask (paths).
-    `prints` are `PRINT` hexadecimal digits per image file: the same file has the same print anywhere.
-
-    The folder's name is a digest of the files' content and the size, so a changed file is never
-    served stale. It is written aside and renamed, so several processes may build it at once.
-    """
-
-    def __init__(self, pairs: list[Pair], size: tuple[int, int], folder: str | Path | None = None):
-        """Open the cache of `pairs` at `size` (height, width), building it first where it is missing.
-
-        Args:
-            pairs: from `pairs.find_pairs`.
-            size: height and width to resize to.
-            folder: the caches' folder; `data/cache` of the project by default.
-
-        Raises:
-            DataError: a file cannot be read; image and mask differ in size; the disk is full.
-        """
-        self.size = size
-        self.key, self.prints = _content_key(pairs, size)
-        self.folder = Path(folder or project_root() / "data" / "cache") / self.key
-        if not self.folder.is_dir():
-            _build_cache(pairs, size, self.folder)
-        self._open(pairs)
-
-    def _open(self, pairs: list[Pair]) -> None:
-        self.images = np.load(self.folder / "images.npy", mmap_mode="r")
-        self.masks = np.load(self.folder / "masks.npy", mmap_mode="r")
-        self.table = pd.read_csv(self.folder / "frames.csv", dtype={"frame": str}, keep_default_na=False)
-        self.table["image"] = [pair.image for pair in pairs]
-        self.table["mask"] = [pair.mask for pair in pairs]
-        self.pairs = pairs
-
-    # A worker process opens the files itself; pickling the arrays would copy them.
-    def __getstate__(self):
-        names = ("size", "key", "prints", "folder", "pairs")
-        return {name: getattr(self, name) for name in names}
-
-    def __setstate__(self, state):
-        self.__dict__.update(state)
-        self._open(state["pairs"])
-
-
-def _content_key(pairs: list[Pair], size: tuple[int, int]) -> tuple[str, list[str]]:
-    """A digest of all the files, and a print of each image."""
-    prints = []
-    digest = hashlib.blake2b(f"{CACHE_FORMAT} {size}".encode(), digest_size=12)
-    for pair in pairs:
-        how = "" if pair.values == AUTO else f"masks {pair.values}\n"
-        digest.update(f"\n{pair.frame}\n{how}".encode())
-        for path in (pair.image, pair.mask):
-            if path is None:
-                continue
-            content = hashlib.blake2b(path.read_bytes())
-            digest.update(content.digest())
-            if path is pair.image:
-                prints.append(content.hexdigest()[:PRINT])
-    return digest.hexdigest(), prints
-
-
-def _build_cache(pairs: list[Pair], size: tuple[int, int], target: Path) -> None:
-    with new_folder(target, or_existing=True) as build:
-        shapes = {"images": (len(pairs), *size, 3), "masks": (len(pairs), *size)}
-        arrays = {
-            name: np.lib.format.open_memmap(build / f"{name}.npy", "w+", np.uint8, shape)
-            for name, shape in shapes.items()
-        }
-        with ThreadPoolExecutor() as pool:
-            rows = []
-            for i, (image, mask, row) in enumerate(pool.map(lambda pair: _decode(pair, size), pairs)):
-                arrays["images"][i], arrays["masks"][i] = image, mask
-                rows.append(row)
-        while arrays:
-            arrays.popitem()[1].flush()  # and closed: Windows renames no folder with open files
-        pd.DataFrame(rows).to_csv(build / "frames.csv", index=False)
-
-
-def _decode(pair: Pair, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, dict]:
-    image, mask = read_pair(pair)
-    height, width = mask.shape
-    row = {"frame": pair.frame, "height": height, "width": width, "area": round(float(mask.mean()), 6)}
-    small, small_mask = augmentation.apply(augmentation.evaluation_pipeline(size), image, mask)
-    return small, small_mask, row
 
 
 class PolypDataset(Dataset):

@@ -103,8 +103,8 @@ def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Pa
 
     A name is looked for in `path`, then in the environment variable POLYP_DATA (that folder itself,
     or its subfolder of that name), then in `data/` of the project. `synthetic` is made there on first
-    use, and only a subfolder of that name in POLYP_DATA comes before it. A folder that is not there any more is
-    looked for in `path`.
+    use, and only a subfolder of that name in POLYP_DATA comes before it. A folder that is not there any
+    more is looked for in `path`.
 
     Raises:
         UsageError: neither a name nor a folder.

@@ -11,8 +11,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from polyp.config import changed
-from polyp.data import dataset as module
-from polyp.data.dataset import FrameCache, PolypDataset, open_data, open_part
+from polyp.data import cache as module
+from polyp.data.cache import FrameCache
+from polyp.data.dataset import PolypDataset, open_data, open_part
 from polyp.data.images import write_png
 from polyp.data.pairs import find_pairs
 from polyp.disk import make_folder
@@ -68,7 +69,7 @@ def test_a_changed_file_is_never_served_stale(frames_folder, tmp_path):
 
 def test_several_processes_may_build_it_at_once(frames_folder, tmp_path):
     code = (
-        "import sys; from polyp.data.dataset import FrameCache; from polyp.data.pairs import find_pairs;"
+        "import sys; from polyp.data.cache import FrameCache; from polyp.data.pairs import find_pairs;"
         "print(FrameCache(find_pairs(sys.argv[1]), (24, 24), sys.argv[2]).images[:].sum())"
     )
     command = [sys.executable, "-c", code, frames_folder, tmp_path / "shared"]

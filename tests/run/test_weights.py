@@ -13,7 +13,8 @@ from polyp.__main__ import main
 from polyp.config import Config, configure
 from polyp.course.experiments import read_result
 from polyp.course.hospitals import elsewhere
-from polyp.data.dataset import PRINT, PolypDataset, open_part
+from polyp.data.cache import PRINT
+from polyp.data.dataset import PolypDataset, open_part
 from polyp.data.split import PARTS, packaged_split, parts_of
 from polyp.model.network import build_model
 from polyp.run.checkpoint import (
