@@ -322,13 +322,12 @@ def run_train(args) -> int:
 
     given = {name: getattr(args, name) for name in setting_fields() if getattr(args, name) is not None}
     if args.resume:
-        if set(given) - {"epochs"} or args.preset or args.out:
+        if args.preset or args.out:
             raise UsageError(
-                "--resume continues as the run began; it takes --epochs, to go on for longer, and no other "
-                "setting, preset or --out"
+                "--resume continues a run as it began and where it is; it takes no --preset or --out"
             )
         folder, path = RunFolder.resume(args.resume), args.resume
-        config = folder.extend(args.epochs) if given else folder.config()
+        config = folder.adjust(**given) if given else folder.config()
     else:
         for name in ("data", "add"):  # a run knows its data from any working folder
             if name in given:
@@ -481,7 +480,7 @@ def _load(args):
 def _scores_line(scores: dict) -> str:
     def show(name: str) -> str:
         value = scores[f"{name}_per_image"]
-        return "undefined" if value is None else f"{value:.3f}"
+        return "undefined" if value is None or value != value else f"{value:.3f}"  # NaN
 
     line = f"{scores['images']} frames: mean per-image Dice {show('dice')}, IoU {show('iou')}"
     if not scores["clean"]:
@@ -508,11 +507,27 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataError, ArithmeticError) as error:
         print(f"polyp {args.command}: {error}", file=sys.stderr)
         return 1
+    except (RuntimeError, MemoryError) as error:
+        if not (remedy := _machine_remedy(str(error))):
+            raise
+        print(f"polyp {args.command}: {remedy}", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # the reader, such as `| head`, has seen enough; no traceback at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
         return 130
+
+
+def _machine_remedy(message: str) -> str:
+    """What to do where the machine is too small; empty for any other error, which is ours."""
+    signs = {
+        "shared memory": "too little shared memory (/dev/shm) for loader processes; use --workers 0",
+        "DataLoader worker": "a loader process was killed, perhaps for want of memory; use --workers 0",
+        "allocate memory": "too little memory; use a smaller --size, --batch-size or --widths",
+        "out of memory": "too little memory; use a smaller --size, --batch-size or --widths",
+    }
+    return next((remedy for sign, remedy in signs.items() if sign in message), "")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from here would load torch for `polyp --help`.) tests/test_tables.py compares th
 """
 
 import json
-import math
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -87,7 +87,7 @@ class Config:
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         _require(self.seed < 2**31, "seed", self.seed, "less than 2147483648")
         for name in ("lr", "weight_decay", "clip_norm", "encoder_lr"):
-            _require(getattr(self, name) != math.inf, name, getattr(self, name), "a finite number")
+            _require(not getattr(self, name) > 1e30, name, getattr(self, name), "a finite number")
         for name, most in (("epochs", 10**6), ("batch_size", 10**6), ("workers", 1024)):
             _require(getattr(self, name) <= most, name, getattr(self, name), f"at most {most}")
         _require(max(self.size) <= 8192, "size", self.size, "at most 8192 pixels")
@@ -257,4 +257,7 @@ def _expected(value: Any, hint: Any) -> str:
     remedy = ""
     if isinstance(value, str) and hint is not str:
         remedy = " (papermill's -p passes some values as text: use -y 'name: value')"
+        if hint is float and re.fullmatch("[-+]?[0-9]+[eE][-+]?[0-9]+", value):
+            mantissa, exponent = value.lower().split("e")
+            remedy = f" (YAML reads {value} as text: write {mantissa}.0e{exponent})"
     return f"expected {name}, got {type(value).__name__}{remedy}"

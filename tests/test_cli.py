@@ -40,7 +40,7 @@ def polyp(*arguments):
         ("train --epochs 0", "epochs is 0; expected 1 or more"),
         ("train --size 64", "expected 2 arguments"),
         ("train --data cvc-clincdb", "did you mean 'cvc-clinicdb'?"),
-        ("train --resume run --lr 3", "it takes --epochs, to go on for longer, and no other setting"),
+        ("train --resume run --lr 3", "holds no run"),
         ("data get kvasir", "did you mean 'kvasir-seg'?"),
         ("predict", "required: PICTURE"),
         ("validate best.safetensors --part tset", "did you mean 'test'?"),
@@ -177,6 +177,8 @@ def test_a_finished_run_goes_on_for_longer(run, tiny, capsys):
     assert run.log()["epoch"].tolist() == list(range(1, tiny.epochs + 3))
     assert run.metrics()["epoch"] <= tiny.epochs + 2
     before = run.config_file.read_bytes()
+    assert polyp("train", "--resume", run.path, "--lr", 1) == 2
+    assert "goes on as it began, but for device, epochs, precision, workers" in capsys.readouterr().err
     assert polyp("train", "--resume", run.path, "--epochs", 1) == 2
     assert (
         f"{tiny.epochs + 2} epochs are done already; name a larger number than 1" in capsys.readouterr().err
@@ -270,3 +272,34 @@ def test_a_console_that_cannot_show_a_name(frames_folder, tmp_path):
     )
     assert done.returncode == 0, done.stderr.decode("cp1252")
     assert b"kh\\u1ed1i u" in done.stdout
+
+
+def test_a_run_that_was_begun_on_a_gpu_goes_on_without(run, capsys):
+    config = changed(run.config(), device="cuda", epochs=4)
+    run.config_file.write_text(json.dumps(config.to_dict()))
+    assert polyp("train", "--resume", run.path) == 2
+    assert "torch finds no GPU" in capsys.readouterr().err
+    assert polyp("train", "--resume", run.path, "--device", "cpu") == 0
+    assert len(run.log()) == 4
+
+
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        ("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory", "a smaller --size"),
+        ("DataLoader worker (pid 7) is killed by signal: Killed.", "use --workers 0"),
+        ("unable to allocate shared memory(shm) for file </torch_1>: No space left on device", "/dev/shm"),
+    ],
+)
+def test_too_small_a_machine_is_one_line(run, monkeypatch, capsys, message, remedy):
+    def fail(*_, **__):
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("polyp.run.fit", fail, raising=False)
+    assert polyp("train", "--resume", run.path) == 1
+    said = capsys.readouterr().err
+    assert remedy in said
+    assert said.count("\n") == 1
+    monkeypatch.setattr("polyp.run.fit", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("a bug")))
+    with pytest.raises(RuntimeError, match="a bug"):
+        polyp("train", "--resume", run.path)

@@ -1,5 +1,6 @@
 """Unpacking an archive from a stranger: safely, and whole or not at all."""
 
+import re
 import stat
 import tarfile
 import zipfile
@@ -28,7 +29,8 @@ def unpack(archive: str | Path, target: str | Path) -> Path:
     """
     archive, target = Path(archive), Path(target)
     if not archive.is_file():
-        raise DataError(f"{archive}: no such file; expected a zip or tar archive")
+        what = "is a folder" if archive.is_dir() else "no such file"
+        raise DataError(f"{archive}: {what}; expected a zip or tar archive")
     with new_folder(target) as content:
         try:
             _extract(archive, content)
@@ -55,7 +57,10 @@ def _extract(archive: Path, folder: Path) -> None:
             members = ((info, info.name, info.size, info.isreg() or info.isdir()) for info in file)
             file.extractall(folder, _safe(archive, members), filter="data")
     else:
-        raise DataError(f"{archive}: not a zip or tar archive; unpack it by hand and repack it as zip")
+        with archive.open("rb") as file:
+            begins_as_one = file.read(4)[:2] in (b"PK", b"\x1f\x8b", b"BZ", b"\xfd7")
+        cut = "cut off; download it again" if begins_as_one else "unpack it by hand and repack it as zip"
+        raise DataError(f"{archive}: not a whole zip or tar archive; {cut}")
 
 
 def _safe(archive: Path, members: Iterable[Member]) -> list[Any]:
@@ -67,12 +72,17 @@ def _safe(archive: Path, members: Iterable[Member]) -> list[Any]:
     names: set[tuple[str, ...]] = set()
     for member, name, declared, plain in members:
         parts = PurePosixPath(name).parts
-        if name.startswith("/") or ".." in parts or any(character in name for character in "\\:\0"):
+        if name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name) or "\0" in name:
             raise _unsafe(archive, name, "leads out of the folder")
+        if "\\" in name or ":" in name:
+            raise DataError(
+                f"{archive}: the member {name!r} has a name that not every system can write, as some Windows "
+                "programs pack them; unpack it by hand and zip it again"
+            )
         if not plain:
             raise _unsafe(archive, name, "is a link or a device")
         if parts in names:
-            raise _unsafe(archive, name, "is in it twice")
+            raise DataError(f"{archive}: lists {name!r} twice; get the archive elsewhere, or pack it again")
         names.add(parts)
         size += declared
         if len(names) > MAX_MEMBERS:

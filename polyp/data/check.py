@@ -15,6 +15,7 @@ from polyp.data.images import open_quietly, read_image
 from polyp.data.masks import AUTO, UnclearMask, read_mask
 from polyp.data.pairs import (
     Label,
+    frame_name,
     list_negatives,
     read_centres,
     read_labels,
@@ -73,10 +74,11 @@ def _survey_negatives(facts: Survey, images: dict[str, list[Path]]) -> None:
     facts.negatives = len(paths)
     known = set(images)
     for path in paths:
-        if path.stem in known:
-            facts.stems_twice.append(path.stem)
-        known.add(path.stem)
-        _survey_image(facts, path.stem, path)
+        name = frame_name(path)
+        if name in known:
+            facts.stems_twice.append(name)
+        known.add(name)
+        _survey_image(facts, name, path)
 
 
 def _survey_labels(facts: Survey, frames: list[str]) -> None:

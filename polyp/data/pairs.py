@@ -3,6 +3,7 @@
 Frames without a polyp may lie in `negatives/` beside the folder of frames; they need no masks.
 """
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +76,16 @@ def turned_apart(image: Path, mask: Path, shape: tuple[int, ...]) -> str:
     )
 
 
+def frame_name(path: Path) -> str:
+    """The name of the frame in a file: its stem."""
+    return normal(path.stem)
+
+
+def normal(name: str) -> str:
+    """A name whose accents are one with their letters: systems differ in that, and it cannot be seen."""
+    return unicodedata.normalize("NFC", name)
+
+
 def subfolders(folder: Path) -> dict[str, Path]:
     """The visible folders in `folder` by their lower-case names: `PNG`, `png` and `Png` are one to us."""
     if not folder.is_dir():
@@ -111,7 +122,7 @@ def scan(folder: str | Path) -> tuple[dict[str, list[Path]], dict[str, list[Path
     masks: dict[str, list[Path]] = {}
     for place, stems in zip(folders, (images, masks), strict=True):
         for path in list_images(place):
-            stems.setdefault(path.stem, []).append(path)
+            stems.setdefault(frame_name(path), []).append(path)
     return images, masks
 
 
@@ -143,14 +154,15 @@ def find_pairs(folder: str | Path, values: str = AUTO) -> list[Pair]:
                 "or move these files away"
             )
     pairs = [Pair(stem, paths[0], masks[stem][0], values) for stem, paths in images.items()]
-    return pairs + [Pair(path.stem, path, None) for path in _negatives(folder, images)]
+    return pairs + [Pair(frame_name(path), path, None) for path in _negatives(folder, images)]
 
 
 def _negatives(folder: str | Path, images: dict[str, list[Path]]) -> list[Path]:
     """The pictures in `negatives/`, whose names must not be those of `images` too."""
     stems: dict[str, Path] = {}
     for path in list_negatives(folder):
-        other = stems.setdefault(path.stem, path) if path.stem not in images else images[path.stem][0]
+        name = frame_name(path)
+        other = stems.setdefault(name, path) if name not in images else images[name][0]
         if other is not path:
             raise DataError(f"{path} and {other}: two frames of one name; rename one of them")
     return list(stems.values())
@@ -177,7 +189,7 @@ def read_sequences(folder: str | Path) -> dict[str, Label] | None:
         DataError: see `read_labels`.
     """
     listed = read_labels(folder, "sequence")
-    named = {path.stem: path.stem.split("__")[0] for path in list_negatives(folder)}
+    named = {name: name.split("__")[0] for name in map(frame_name, list_negatives(folder))}
     named = {frame: sequence for frame, sequence in named.items() if sequence != frame}
     if not named:
         return listed
@@ -231,4 +243,4 @@ def read_labels(folder: str | Path, what: str) -> dict[str, Label] | None:
     labels: list[Label] = rows[what].str.strip().tolist()
     if rows[what].str.fullmatch(r"\s*[0-9]+\s*").all():
         labels = [int(label) for label in labels]
-    return dict(zip(rows["frame"], labels, strict=True))
+    return dict(zip(map(normal, rows["frame"]), labels, strict=True))

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -13,6 +14,8 @@ from polyp.data.dataset import Splits
 from polyp.disk import make_folder, project_root, without_nan, write_atomic, write_new
 from polyp.errors import DataError, UsageError
 from polyp.run.validation import Validation
+
+ADJUSTABLE = {"epochs", "device", "workers", "precision"}  # what a resumed run may change
 
 
 class RunFolder:
@@ -64,21 +67,31 @@ class RunFolder:
         make_folder(folder.path / "samples")
         return folder
 
-    def extend(self, epochs: int) -> Config:
-        """Let a run go on to more epochs than it was begun with; the schedule then falls later.
+    def adjust(self, **settings: Any) -> Config:
+        """Let a run go on with more epochs, or on other hardware; with more epochs, the schedule falls later.
+
+        Args:
+            settings: epochs, device, workers or precision.
 
         Raises:
-            UsageError: so many epochs are done already.
+            UsageError: another setting; so many epochs are done already.
             DataError: there is no run, or it cannot be written to.
         """
-        config = changed(self.config(), epochs=epochs)
-        done = len(self.log()) if (self.path / "log.csv").is_file() else 0
-        if epochs < done or (epochs == done and self.metrics_file.is_file()):
+        if other := sorted(settings.keys() - ADJUSTABLE):
             raise UsageError(
-                f"{self.path}: {done} epochs are done already; name a larger number than {epochs}"
+                f"{self.path}: a run goes on as it began, but for {', '.join(sorted(ADJUSTABLE))}; start a new "
+                f"run to change {other[0]}"
+            )
+        config = changed(self.config(), **settings)
+        done = len(self.log()) if (self.path / "log.csv").is_file() else 0
+        longer = "epochs" in settings
+        if longer and (config.epochs < done or (config.epochs == done and self.metrics_file.is_file())):
+            raise UsageError(
+                f"{self.path}: {done} epochs are done already; name a larger number than {config.epochs}"
             )
         write_atomic(self.config_file, _json(config.to_dict()))
-        self.metrics_file.unlink(missing_ok=True)
+        if longer:
+            self.metrics_file.unlink(missing_ok=True)
         return config
 
     def config(self) -> Config:
