@@ -241,6 +241,12 @@ def _add_model_use(parser) -> None:
         "--threshold", type=float, metavar="P", help="polyp above this probability (default: the model's)"
     )
     parser.add_argument(
+        "--min-peak",
+        type=float,
+        metavar="P",
+        help="leave out regions whose highest probability is not above this (default: the model's)",
+    )
+    parser.add_argument(
         "--min-share",
         type=float,
         metavar="X",
@@ -461,19 +467,18 @@ def run_bench(args) -> int:
 
 
 def _load(args):
-    """The model on its device, its configuration, and the threshold and least share of a region to use."""
+    """The model on its device, its configuration, and the operating point to use."""
     from polyp.run import load_model, to_device
 
-    for flag, value in (("--threshold", args.threshold), ("--min-share", args.min_share)):
+    names = ("threshold", "min_peak", "min_share")
+    for name in names:
+        flag, value = "--" + name.replace("_", "-"), getattr(args, name)
         if value is not None and not 0 <= value <= 1:
             raise UsageError(f"{flag} is {value}; expected a number from 0 to 1")
     model, metadata = load_model(args.checkpoint)
     model = to_device(model, args.device)
-    point = {
-        "threshold": metadata["threshold"] if args.threshold is None else args.threshold,
-        # weights of version 0.2 and earlier know none
-        "min_share": metadata.get("min_share", 0.0) if args.min_share is None else args.min_share,
-    }
+    stored = {"min_peak": 0.0, "min_share": 0.0} | metadata  # version 0.2 and earlier knew neither
+    point = {name: stored[name] if getattr(args, name) is None else getattr(args, name) for name in names}
     return model, Config.from_dict(metadata["config"]), point
 
 

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from polyp.config import Config, configure
 from polyp.course.finished import lists, open_finished
-from polyp.course.hospitals import PLANS, THRESHOLDS, score_plan
+from polyp.course.hospitals import PLANS, score_plan
 from polyp.course.measurements import MEASUREMENTS
 from polyp.data.check import SPECK
 from polyp.data.dataset import PolypDataset, open_part
@@ -34,6 +34,7 @@ from polyp.run.hardware import autocast
 from polyp.run.prediction import predict_probs
 from polyp.run.validation import validate
 
+THRESHOLDS = np.arange(1, 20) / 20
 HALF = THRESHOLDS.tolist().index(0.5)
 BINS = 10  # of equal width, for the calibration of the probabilities
 

@@ -15,7 +15,7 @@ from polyp.model.metrics import count_pixels, dice_score
 from polyp.run.checkpoint import load_model
 from polyp.run.pictures import BLUE, ORANGE, to_png
 from polyp.run.prediction import predict_probs
-from polyp.run.regions import without_small
+from polyp.run.regions import shown_regions
 
 FRAME = "stalk"  # of the dataset `sample`, whose credits say where it is from
 
@@ -39,7 +39,7 @@ def look(frame: str = FRAME) -> Seen:
     for name, node in model.get_submodule("nodes").named_children():
         node.register_forward_hook(lambda _, __, out, name=name: maps.update({name: out[0].mean(0).numpy()}))
     probs = predict_probs(model, image, tuple(about["config"]["size"]), precision="fp32")
-    preds = without_small(probs > about["threshold"], about["min_share"])
+    preds = shown_regions(probs, about["threshold"], about["min_peak"], about["min_share"])
     both = (torch.from_numpy(part)[None, None] for part in (preds, mask > 0))
     return Seen(image, mask > 0, preds, maps, dice_score(count_pixels(*both)).item())
 

@@ -8,25 +8,26 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 from polyp.config import Config, changed
 from polyp.course.finished import lists, open_finished
-from polyp.data.check import SPECK
 from polyp.data.dataset import PolypDataset, open_part
+from polyp.data.images import SPECK
 from polyp.data.sources import NO_POLYP, find_sources, group_names, source_names
 from polyp.model.network import SegmentationNetwork
 from polyp.run.checkpoint import load_model, versions
 from polyp.run.folder import RunFolder
 from polyp.run.hardware import machine
 from polyp.run.prediction import predict_probs
-from polyp.run.regions import without_small
+from polyp.run.regions import shown_regions
 from polyp.run.scoring.measures import counts_by_threshold, dice_iou, stretch
 
 THREE = "cvc-clinicdb+kvasir-seg+polypgen"
 HOSPITALS = ("clinicdb", "kvasir", "c1", "c2", "c3", "c4", "c5", "c6")  # in the order of the split's folds
 ELSEWHERE = ("cvc-colondb", "etis-larib")  # never trained on, never chosen on
 
-THRESHOLDS = np.arange(1, 20) / 20
+PEAKS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.985, 0.99, 0.993, 0.995, 0.996, 0.997, 0.998, 0.999)
 LEAST_AREAS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.02)  # of the frame; and never below `SPECK` pixels
 MOST = 0.05  # of the clean validation frames may be marked: other hospitals will mark more
 FOUND = 0.5  # a polyp is found if this share of its pixels is marked
@@ -160,14 +161,14 @@ def _score_part(
 
 
 def choose_point(operating: dict[str, Any], most: float = MOST) -> dict[str, float] | None:
-    """The operating point: threshold and least region size at which the most polyps are found.
+    """The operating point: the least peak and size of a region at which the most polyps are found.
 
     Args:
         operating: of validation frames, see `score_frames`.
         most: the share of the frames without a polyp that may be marked.
 
     Returns:
-        threshold; min_share, of the frame; found and marked, shares of the validation's polyps and
+        min_peak; min_share, of the frame; found and marked, shares of the validation's polyps and
         clean frames. Of equals, the one that marks the fewest. None where no point is allowed.
     """
     found, marked = np.array(operating["found"]), np.array(operating["marked"])
@@ -176,7 +177,7 @@ def choose_point(operating: dict[str, Any], most: float = MOST) -> dict[str, flo
         return None
     best = min(allowed, key=lambda pair: (-found[pair], marked[pair]))
     return {
-        "threshold": operating["thresholds"][best[0]],
+        "min_peak": operating["peaks"][best[0]],
         "min_share": operating["least_areas"][best[1]],
         "found": round(found[best] / operating["polyps"], 4),
         "marked": round(marked[best] / operating["clean"], 4) if operating["clean"] else 0.0,
@@ -204,8 +205,9 @@ def score_frames(
         (above 0.5); dice_pranet (mean over the 256 thresholds of the stretched map, as PraNet's toolbox has
         it); largest (share of the frame of the largest region above 0.5); polyps, found, false_regions (above
         0.5); and with `chosen` what is left at that point: dice_chosen, found_chosen, marked_chosen.
-        operating: thresholds, least_areas, and for each pair of them (thresholds, areas): found (polyps) and
-        marked (frames without a polyp); polyps and clean: out of how many.
+        operating: peaks, least_areas, and for each pair of them (peaks, areas), when of the regions above 0.5
+        those of that peak and size are shown: found (polyps) and marked (frames without a polyp); polyps and
+        clean: out of how many.
     """
     rows, found, marked = [], [], []
     for index, frame in enumerate(dataset.frames):
@@ -213,8 +215,7 @@ def score_frames(
         image, target = tensors[0].permute(1, 2, 0).numpy(), tensors[1][0].numpy().astype(bool)
         probs = predict_probs(model, image, image.shape[:2], out_size=target.shape)
         preds, polyps = probs > 0.5, _polyps(target)
-        marks = [Marks.of(probs > threshold, polyps) for threshold in THRESHOLDS]
-        half = marks[THRESHOLDS.tolist().index(0.5)]
+        marks = Marks.of(probs, polyps)
         rows.append(
             {
                 "frame": frame,
@@ -223,31 +224,31 @@ def score_frames(
                 "area": float(target.mean()),
                 "dice": _dice(preds, target),
                 "dice_pranet": stretched_dice(probs, target).mean() if target.any() else float("nan"),
-                "largest": half.sizes.max(initial=0) / target.size,
+                "largest": marks.sizes.max(initial=0) / target.size,
                 "polyps": len(polyps),
-                "found": half.found(SPECK),
-                "false_regions": int(((half.sizes >= SPECK) & ~half.touches).sum()),
+                "found": marks.found(marks.sizes >= SPECK),
+                "false_regions": int(((marks.sizes >= SPECK) & ~marks.touches).sum()),
             }
         )
         if chosen:
-            shown = without_small(probs > chosen["threshold"], chosen["min_share"])
-            regions = Marks.of(shown, polyps)
+            kept = marks.shown(chosen["min_peak"], chosen["min_share"] * target.size)
+            shown = shown_regions(probs, 0.5, chosen["min_peak"], chosen["min_share"])
             rows[-1] |= {
                 "dice_chosen": _dice(shown, target),
-                "found_chosen": regions.found(SPECK),
-                "marked_chosen": bool((regions.sizes >= SPECK).any()),
+                "found_chosen": marks.found(kept),
+                "marked_chosen": bool(kept.any()),
             }
-        least = [max(SPECK, area * target.size) for area in LEAST_AREAS]
+        points = [[marks.shown(peak, area * target.size) for area in LEAST_AREAS] for peak in PEAKS]
         if target.any():
-            found.append([[mark.found(area) for area in least] for mark in marks])
+            found.append([[marks.found(kept) for kept in row] for row in points])
         else:
-            marked.append([[bool((mark.sizes >= area).any()) for area in least] for mark in marks])
+            marked.append([[bool(kept.any()) for kept in row] for row in points])
     table = pd.DataFrame(rows).round({"area": 6, "largest": 6})
-    shape = (-1, len(THRESHOLDS), len(LEAST_AREAS))
+    shape = (-1, len(PEAKS), len(LEAST_AREAS))
     return {
         "frames": lists(table.round({name: 4 for name in table.columns if name.startswith("dice")})),
         "operating": {
-            "thresholds": THRESHOLDS.round(2).tolist(),
+            "peaks": list(PEAKS),
             "least_areas": list(LEAST_AREAS),
             "polyps": int(table["polyps"].sum()),
             "clean": len(marked),
@@ -269,25 +270,32 @@ def _polyps(target: np.ndarray) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Marks:
-    """The marked regions of a frame: their sizes in pixels (K,), whether each touches a polyp (K,), and for
-    each polyp the share of it that each region covers (P, K)."""
+    """The marked regions of a frame: their sizes in pixels (K,), their highest probabilities (K,), whether
+    each touches a polyp (K,), and for each polyp the share of it that each region covers (P, K)."""
 
     sizes: np.ndarray
+    peaks: np.ndarray
     touches: np.ndarray
     cover: np.ndarray
 
     @classmethod
-    def of(cls, preds: np.ndarray, polyps: list[np.ndarray]) -> "Marks":
-        """From a bool prediction (H, W) and the polyps' masks."""
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(preds.astype(np.uint8), connectivity=8)
+    def of(cls, probs: np.ndarray, polyps: list[np.ndarray]) -> "Marks":
+        """From probabilities (H, W), of which those above 0.5 are marked, and the polyps' masks."""
+        preds = (probs > 0.5).astype(np.uint8)
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(preds, connectivity=8)
         covered = [np.bincount(labels[polyp], minlength=count)[1:] / polyp.sum() for polyp in polyps]
         cover = np.array(covered).reshape(len(polyps), count - 1)
         touches = np.asarray(np.any(cover > 0, axis=0))
-        return cls(stats[1:, cv2.CC_STAT_AREA], touches, cover)
+        peaks = np.asarray(ndimage.maximum(probs, labels, np.arange(1, count)))
+        return cls(stats[1:, cv2.CC_STAT_AREA], peaks, touches, cover)
 
-    def found(self, least: float) -> int:
-        """How many polyps are covered enough by the regions of at least `least` pixels."""
-        return int((self.cover[:, self.sizes >= least].sum(axis=1) >= FOUND).sum())
+    def shown(self, min_peak: float, least: float) -> np.ndarray:
+        """Which regions have a peak above `min_peak` and at least `least` pixels, specks never: bool (K,)."""
+        return (self.peaks > min_peak) & (self.sizes >= max(SPECK, least))
+
+    def found(self, shown: np.ndarray) -> int:
+        """How many polyps the regions `shown` (bool, (K,)) cover enough."""
+        return int((self.cover[:, shown].sum(axis=1) >= FOUND).sum())
 
 
 def stretched_dice(probs: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """One file for a model: safetensors for the numbers, JSON for what they mean. Never a pickle.
 
 The metadata holds everything needed to use the weights: `config` (a `Config`), `preprocessing`, `threshold`,
-`min_share`, `scores`, `data`, `split`, `versions` and `machine` (that trained them). A `last` checkpoint also
-holds the optimiser's tensors and the run's `history`, so that training goes on as if it had never stopped.
+`min_peak`, `min_share`, `scores`, `data`, `split`, `versions` and `machine` (that trained them). A `last`
+checkpoint also holds the optimiser's tensors and the run's `history`, so that training goes on as if it had
+never stopped.
 """
 
 import json
@@ -34,19 +35,21 @@ def metadata_of(
     data: dict,
     split: Mapping[str, str] | None = None,
     threshold: float = 0.5,
+    min_peak: float = 0.0,
     min_share: float = 0.0,
 ) -> dict[str, Any]:
     """The metadata of a checkpoint, all of it plain JSON values.
 
     `split` holds the prints of the frames of each part, see `Splits.prints`: what was learnt from can be
-    known again wherever it lies. `threshold` and `min_share` are the operating point: a region is shown if
-    its pixels are above this probability and it takes at least this share of the picture.
+    known again wherever it lies. `threshold`, `min_peak` and `min_share` are the operating point, see
+    `regions.shown_regions`.
     """
     return {
         "format": FORMAT,
         "config": config.to_dict(),
         "preprocessing": {"colour": "RGB", "range": [0, 255], "normalisation": "inside the network"},
         "threshold": threshold,
+        "min_peak": min_peak,
         "min_share": min_share,
         "scores": scores,
         "data": data,

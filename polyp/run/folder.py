@@ -79,8 +79,8 @@ class RunFolder:
         """
         if other := sorted(settings.keys() - ADJUSTABLE):
             raise UsageError(
-                f"{self.path}: a run goes on as it began, but for {', '.join(sorted(ADJUSTABLE))}; start a new "
-                f"run to change {other[0]}"
+                f"{self.path}: a run goes on as it began, but for {', '.join(sorted(ADJUSTABLE))}; start a "
+                f"new run to change {other[0]}"
             )
         config = changed(self.config(), **settings)
         done = len(self.log()) if (self.path / "log.csv").is_file() else 0

@@ -22,7 +22,7 @@ from polyp.errors import DataError, UsageError, name_some
 from polyp.model.network import SegmentationNetwork, resize_logits
 from polyp.run.hardware import autocast
 from polyp.run.output import write_picture
-from polyp.run.regions import without_small
+from polyp.run.regions import shown_regions
 
 MIRRORINGS = ((), (3,), (2,), (2, 3))  # none, left-right, up-down, both: dimensions of (N, C, H, W)
 LITTER = ("thumbs.db", "desktop.ini")  # what systems leave in folders
@@ -104,6 +104,7 @@ def predict_files(
     files: Iterable[Path],
     size: tuple[int, int],
     threshold: float = 0.5,
+    min_peak: float = 0.0,
     min_share: float = 0.0,
     **options,
 ) -> Iterator[Prediction | DataError]:
@@ -113,7 +114,7 @@ def predict_files(
         model, size, options: see `predict_probs`.
         files: pictures; read one at a time.
         threshold: a pixel is polyp above this probability.
-        min_share: the least size of a region, as a share of the picture, see `regions.without_small`.
+        min_peak, min_share: which regions are shown, see `regions.shown_regions`.
 
     Yields:
         a prediction for each file, or for one that cannot be read the error, so the others still go on.
@@ -125,7 +126,7 @@ def predict_files(
             yield error
             continue
         probs = predict_probs(model, image, size, **options)
-        mask = without_small(probs > threshold, min_share)
+        mask = shown_regions(probs, threshold, min_peak, min_share)
         yield Prediction(file, image, probs, mask.astype(np.uint8))
 
 

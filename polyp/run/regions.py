@@ -1,4 +1,4 @@
-"""The connected regions of a mask: the largest, and all but the small ones.
+"""The connected regions of a prediction: the largest, and those that are shown.
 
 By SciPy: OpenCV's threads would hang in a forked process, such as a loader's or a test's.
 """
@@ -6,7 +6,7 @@ By SciPy: OpenCV's threads would hang in a forked process, such as a loader's or
 import numpy as np
 from scipy import ndimage
 
-from polyp.data.check import SPECK
+from polyp.data.images import SPECK
 
 EIGHT = np.ones((3, 3))  # pixels that touch at a corner are connected too
 
@@ -17,19 +17,28 @@ def largest_region(mask: np.ndarray) -> int:
     return int(np.bincount(regions.ravel())[1:].max(initial=0))
 
 
-def without_small(mask: np.ndarray, min_share: float) -> np.ndarray:
-    """A mask without its small regions.
+def shown_regions(
+    probs: np.ndarray, threshold: float = 0.5, min_peak: float = 0.0, min_share: float = 0.0
+) -> np.ndarray:
+    """The mask of a probability map, without the regions of which the network is less sure.
+
+    Cutting the map higher would shrink every polyp; this leaves out whole regions, and no pixel of others.
 
     Args:
-        mask: bool (H, W).
-        min_share: the least size of an 8-connected region, as a share of the picture; 0 changes nothing.
+        probs: (H, W), 0 to 1.
+        threshold: a pixel is polyp above this probability.
+        min_peak: an 8-connected region is shown if its highest probability is above this,
+        min_share: and if it takes at least this share of the picture.
 
     Returns:
-        bool (H, W); with a `min_share` above 0, regions below `SPECK` pixels go too.
+        bool (H, W). With a `min_peak` above the threshold or a `min_share` above 0, regions below `SPECK`
+        pixels go too.
     """
-    if min_share <= 0:
+    mask = probs > threshold
+    if min_peak <= threshold and min_share <= 0:
         return mask
-    regions, _ = ndimage.label(mask, EIGHT)
-    large = np.bincount(regions.ravel()) >= max(SPECK, min_share * mask.size)
-    large[0] = False  # the background
-    return large[regions]
+    regions, count = ndimage.label(mask, EIGHT)
+    shown = np.bincount(regions.ravel()) >= max(SPECK, min_share * mask.size)
+    shown[1:] &= ndimage.maximum(probs, regions, np.arange(1, count + 1)) > min_peak
+    shown[0] = False  # the background
+    return shown[regions]

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from polyp.data.check import SPECK
 from polyp.data.dataset import PolypDataset
+from polyp.data.images import SPECK
 from polyp.errors import DataError
 from polyp.model.losses import Loss, bce_dice_loss, deep_supervision
-from polyp.model.metrics import SCORES, AverageMeter, concatenate, confusion_counts, summarise
+from polyp.model.metrics import SCORES, AverageMeter, concatenate, count_pixels, summarise
 from polyp.model.network import SegmentationNetwork, resize_logits
 from polyp.run.hardware import autocast
-from polyp.run.regions import largest_region, without_small
+from polyp.run.regions import largest_region, shown_regions
 
 
 class Validation(NamedTuple):
@@ -37,6 +37,7 @@ def validate(
     dataset: PolypDataset,
     loss: Loss = bce_dice_loss,
     threshold: float = 0.5,
+    min_peak: float = 0.0,
     min_share: float = 0.0,
     level: int | None = None,
     batch_size: int = 8,
@@ -52,7 +53,7 @@ def validate(
         dataset: what to score on; with `full_size_masks` the logits are enlarged to each mask.
         loss: of one head; with deep supervision the heads are averaged, as in training.
         threshold: a pixel is polyp above this probability.
-        min_share: smaller regions are left out, see `regions.without_small`.
+        min_peak, min_share: which regions count, see `regions.shown_regions`.
         level: prune a UNet++ to this level.
         batch_size: frames at a time (1 where masks have their original sizes).
         precision: auto, fp32 or bf16.
@@ -78,25 +79,19 @@ def validate(
                     f"the logits hold NaN on frames {frames}; look for a diverged training run (lower lr, or "
                     "precision=fp32) or a broken checkpoint"
                 )
-            logits = _without_small(outputs[-1], threshold, min_share) if min_share else outputs[-1]
-            parts.append(confusion_counts(logits, target, threshold))
-            marked += [largest_region(mask) >= SPECK for mask in _masks(logits, threshold)]
+            masks = _masks(outputs[-1], threshold=threshold, min_peak=min_peak, min_share=min_share)
+            parts.append(count_pixels(torch.from_numpy(masks)[:, None], target.cpu() > 0))
+            marked += [largest_region(mask) >= SPECK for mask in masks]
     counts = concatenate(parts)
     columns: dict[str, Any] = {"frame": dataset.frames, "marked": marked}
-    columns |= {name: count.cpu().numpy() for name, count in counts._asdict().items()}
-    columns |= {name: score(counts).cpu().numpy() for name, score in SCORES.items()}
+    columns |= {name: count.numpy() for name, count in counts._asdict().items()}
+    columns |= {name: score(counts).numpy() for name, score in SCORES.items()}
     table = pd.DataFrame(columns)
-    clean = table["marked"][(counts.tp + counts.fn).cpu().numpy() == 0]
+    clean = table["marked"][(counts.tp + counts.fn).numpy() == 0]
     return Validation(meter.avg, summarise(counts) | {"clean_marked": float(clean.mean())}, table)
 
 
-def _without_small(logits: Tensor, threshold: float, min_share: float) -> Tensor:
-    """The logits (N, 1, H, W), those of the regions that are too small as low as can be."""
-    masks = _masks(logits, threshold)
-    small = [mask & ~without_small(mask, min_share) for mask in masks]
-    return logits.masked_fill(torch.from_numpy(np.stack(small)[:, None]).to(logits.device), -torch.inf)
-
-
-def _masks(logits: Tensor, threshold: float) -> np.ndarray:
+def _masks(logits: Tensor, **point: float) -> np.ndarray:
     """bool (N, H, W)"""
-    return (logits[:, 0].float().sigmoid() > threshold).cpu().numpy()
+    probs = logits[:, 0].float().sigmoid().cpu().numpy()
+    return np.stack([shown_regions(frame, **point) for frame in probs])

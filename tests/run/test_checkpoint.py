@@ -37,9 +37,9 @@ def test_what_comes_back_is_what_went_in(saved):
     assert all(torch.equal(a, b) for a, b in zip(model.eval()(image), loaded(image), strict=True))
     assert metadata["threshold"] == 0.4
     assert metadata["scores"] == {"val_dice": 0.5}
-    assert metadata["min_share"] == 0
+    assert (metadata["min_peak"], metadata["min_share"]) == (0, 0)
     parts = {"format", "config", "preprocessing", "threshold", "min_share", "scores", "data", "versions"}
-    assert set(metadata) == parts | {"machine", "split"}
+    assert set(metadata) == parts | {"machine", "split", "min_peak"}
     assert metadata["split"] == {"train": "ab"}
     other = torch.optim.AdamW(loaded.parameters(), 0.01)
     restore_optimizer(other, loaded, read_checkpoint(path)[0])

@@ -50,7 +50,8 @@ def test_they_are_small_and_say_what_they_are(name):
 def test_the_operating_point_is_the_one_that_was_chosen():
     metadata = load_model()[1]
     chosen = read_result(SHIPPED)["chosen"]
-    assert (metadata["threshold"], metadata["min_share"]) == (chosen["threshold"], chosen["min_share"])
+    assert metadata["threshold"] == 0.5
+    assert (metadata["min_peak"], metadata["min_share"]) == (chosen["min_peak"], chosen["min_share"])
 
 
 def test_they_know_the_frames_that_they_learnt_from(name):
