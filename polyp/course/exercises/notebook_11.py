@@ -208,7 +208,7 @@ POINT_CASES = {
 def check_choose(choose: Callable) -> Verdict:
     """Exercise 5: `choose(found, marked, polyps, clean, most)` is a pair of indices, or None.
 
-    Of the pairs (threshold, least size) that mark at most the share `most` of the clean frames, the one that
+    Of the pairs (peak, least size) that mark at most the share `most` of the clean frames, the one that
     finds the most polyps; of equals the one that marks the fewest.
     """
     nothing = (

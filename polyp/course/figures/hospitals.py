@@ -60,11 +60,11 @@ def operating_curve(
     most: float,
     points: dict[str, tuple[float, float]],
 ) -> Figure:
-    """Polyps found against clean frames marked, one line per least region size, along the thresholds.
+    """Polyps found against clean frames marked, one line per least region size, along the peaks.
 
     Args:
-        found: share of the polyps, (thresholds, sizes).
-        marked: share of the frames without a polyp, (thresholds, sizes).
+        found: share of the polyps, (peaks, sizes).
+        marked: share of the frames without a polyp, (peaks, sizes).
         least: the sizes, as shares of the frame.
         most: the most clean frames that may be marked.
         points: a label -> (marked, found), drawn as large markers.
