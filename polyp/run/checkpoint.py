@@ -113,9 +113,12 @@ def export_half(source: str | Path, target: str | Path, **changes: Any) -> Path:
     return write_atomic(target, serialise(small, {"polyp": json.dumps(metadata, allow_nan=False)}))
 
 
-# The checkpoints that come with the package, see MODEL_CARD.md beside them: name -> file.
-WEIGHTS = {"clinicdb": "unetpp-efficientnet-lite0.safetensors"}
-SHIPPED = "clinicdb"  # the one to use when none is named
+# The checkpoints that come with the package, see the cards beside them: name -> file.
+WEIGHTS = {
+    "several": "unetpp-efficientnet-lite2.safetensors",
+    "clinicdb": "unetpp-efficientnet-lite0.safetensors",
+}
+SHIPPED = "several"  # the one to use when none is named
 
 
 def shipped_model(name: str = SHIPPED) -> Path:

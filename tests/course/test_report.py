@@ -35,9 +35,9 @@ def test_the_blocks_are_up_to_date(page, facts):
 
 
 def test_it_writes_between_the_marks_only(tmp_path, facts):
-    card = tmp_path / report.MODEL_CARD
-    card.parent.mkdir(parents=True)
-    card.write_text(report.BEGIN + report.END)
+    for card in (path for path in report.BLOCKS if path.parent == report.CARDS):
+        (tmp_path / report.CARDS).mkdir(parents=True, exist_ok=True)
+        (tmp_path / card).write_text(report.BEGIN + report.END)
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
     assert report.write_report(tmp_path) == tmp_path / report.RESULTS
@@ -57,6 +57,7 @@ def test_a_section_needs_its_results(monkeypatch):
     """A checkout with fold 0 and one network only has neither a comparison nor an empty heading."""
     kept = [name for name in result_names() if name == "fold_0" or name.startswith("scratch_unet_")]
     monkeypatch.setattr(report, "result_names", lambda: kept)
+    monkeypatch.setattr(report, "numbers_elsewhere", lambda sizes: {})
     monkeypatch.setattr(
         report, "read_seeds", lambda family: [read_result(n) for n in kept if n.rpartition("_")[0] == family]
     )
