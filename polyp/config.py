@@ -225,7 +225,9 @@ def _as_tuple(value: Any) -> Any:
 
 def _require(holds: bool, name: str, value: Any, expected: str) -> None:
     if not holds:
-        raise UsageError(f"{name} is {value!r}; expected {expected}")
+        given = repr(value)
+        given = given if len(given) <= 80 else f"{given[:77]}..."
+        raise UsageError(f"{name} is {given}; expected {expected}")
 
 
 def _check_types(config: Any) -> None:

@@ -27,6 +27,7 @@ from polyp.model.network import SegmentationNetwork, build_model
 from polyp.run.hardware import machine
 
 FORMAT = 1
+MAX_BYTES = 4 * 2**30  # of a file
 
 
 def metadata_of(
@@ -148,6 +149,8 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
         )
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint")
+    if path.stat().st_size > MAX_BYTES:
+        raise DataError(f"{path}: larger than {MAX_BYTES // 2**30} GiB; no network of this package is")
     content = path.read_bytes()
     if content[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         raise DataError(
@@ -163,11 +166,28 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
     try:
         metadata = json.loads(header["polyp"])
         known = metadata["format"] == FORMAT
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         raise DataError(f"{path}: safetensors, but without the metadata that polyp writes") from None
     if not known:
-        raise DataError(f"{path}: checkpoint format {metadata['format']}; this version reads {FORMAT}")
+        raise DataError(
+            f"{path}: checkpoint format {str(metadata['format'])[:40]}; this version reads {FORMAT}"
+        )
+    _check_metadata(metadata, path)
     return tensors, metadata
+
+
+def _check_metadata(metadata: dict[str, Any], path: Path) -> None:
+    """Refuse metadata of the wrong kind, before anything is made of it."""
+    kinds = {"config": dict, "scores": dict, "data": dict, "split": dict, "history": list}
+    for name, kind in kinds.items():
+        if not isinstance(metadata.get(name, {} if name in ("split", "scores", "data") else kind()), kind):
+            raise DataError(f"{path}: its {name} is no {kind.__name__}; the metadata was changed")
+    if "config" not in metadata:
+        raise DataError(f"{path}: its metadata has no config; it was changed")
+    for name in ("threshold", "min_peak", "min_share"):
+        value = metadata.get(name, 0.5)  # versions up to 0.2 had the first alone
+        if type(value) not in (int, float) or not 0 <= value <= 1:
+            raise DataError(f"{path}: its {name} is {str(value)[:40]}; expected a number from 0 to 1")
 
 
 def load_model(path: str | Path | None = None) -> tuple[SegmentationNetwork, dict[str, Any]]:
@@ -184,8 +204,12 @@ def load_model(path: str | Path | None = None) -> tuple[SegmentationNetwork, dic
     tensors, metadata = read_checkpoint(path)
     try:
         config = Config.from_dict(metadata["config"])
-    except (UsageError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: its configuration is not one of this version ({error})") from None
+    except (UsageError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DataError(
+            f"{path}: its configuration is not one of this version ({str(error)[:200]})"
+        ) from None
+    with torch.device("meta"):  # shapes without memory: a file may claim any network
+        _check_shapes(build_model(config), tensors, path)
     model = build_model(config)
     restore_model(model, tensors, path)
     return model.eval(), metadata
@@ -195,8 +219,23 @@ def restore_model(model: SegmentationNetwork, tensors: dict[str, Tensor], path: 
     """Put a checkpoint's weights into `model`.
 
     Raises:
-        DataError: the weights are those of another architecture.
+        DataError: the weights are those of another architecture, are no floating-point numbers, or hold NaN.
     """
+    state = _check_shapes(model, tensors, path)
+    for name, tensor in state.items():
+        if not name.endswith("num_batches_tracked") and not tensor.is_floating_point():
+            raise DataError(f"{path}: '{name}' holds {tensor.dtype}; expected floating-point numbers")
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise DataError(
+                f"{path}: '{name}' holds NaN or infinity; training diverged, or the file is broken"
+            )
+    model.load_state_dict(state)
+
+
+def _check_shapes(
+    model: SegmentationNetwork, tensors: dict[str, Tensor], path: str | Path
+) -> dict[str, Tensor]:
+    """The tensors that belong to `model`, by its own names; refused where they are another network's."""
     state = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     found = {name: tensor.shape for name, tensor in state.items()}
@@ -209,7 +248,7 @@ def restore_model(model: SegmentationNetwork, tensors: dict[str, Tensor], path: 
             f"{path}: the weights are of another architecture: {len(wrong)} tensors differ, first '{name}' "
             f"(file {_shape(found.get(name))}, network {_shape(expected.get(name))})"
         )
-    model.load_state_dict(state)
+    return state
 
 
 def _shape(shape: torch.Size | None) -> str:

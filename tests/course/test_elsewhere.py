@@ -27,7 +27,9 @@ def test_every_frame_is_compared_once(frames):
 
 def test_the_rows_of_etis_by_hand(frames):
     (row,) = [row for row in elsewhere.by_hospital(frames) if row["title"].startswith("ETIS")]
-    old, new = (read_result(name)["sets"]["etis-larib"]["frames"] for name in ("clinicdb_elsewhere", "several"))
+    old, new = (
+        read_result(name)["sets"]["etis-larib"]["frames"] for name in ("clinicdb_elsewhere", "several")
+    )
     assert row["frames"] == len(new["dice"]) == 196
     assert row["new"] == pytest.approx(sum(new["dice"]) / 196)
     assert row["old"] == pytest.approx(sum(old["dice"]) / 196)

@@ -1,8 +1,12 @@
 import json
+import math
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save as serialise
 from safetensors.torch import save_file
 
 from polyp import disk as files
@@ -121,3 +125,68 @@ def test_a_full_disk_keeps_the_last_checkpoint(saved, monkeypatch):
         save_checkpoint(path, model, metadata_of(CONFIG, {}, {}))
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir() if "tmp" in p.name] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": None}, "its config is no dict"),
+        ({"config": 5}, "its config is no dict"),
+        ({"config": {"model": None}}, "not one of this version"),
+        ({"config": {"widths": [8000] * 4}}, "expected at most 4096 channels"),
+        ({"config": {"widths": [1] * 3000}}, "expected at most 10 resolutions"),
+        ({"config": {"widths": [4096] * 10}}, "weights are of another architecture"),
+        ({"config": {"size": [20000, 20000]}}, "expected at most 8192 pixels"),
+        ({"threshold": None}, "its threshold is None; expected a number from 0 to 1"),
+        ({"threshold": math.nan}, "its threshold is nan; expected"),
+        ({"threshold": "0.5"}, "its threshold is 0.5; expected a number"),
+        ({"threshold": True}, "its threshold is True; expected a number"),
+        ({"threshold": 5}, "its threshold is 5; expected"),
+        ({"min_peak": [0.5]}, "its min_peak is"),
+        ({"split": []}, "its split is no dict"),
+        ({"scores": 1}, "its scores is no dict"),
+        ({"format": {}}, "checkpoint format {}; this version reads 1"),
+    ],
+)
+def test_metadata_that_was_changed_is_refused_at_once(saved, change, message):
+    path, _, _, _ = saved
+    tensors, metadata = read_checkpoint(path)
+    content = serialise(tensors, {"polyp": json.dumps(metadata | change)})
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(message)):
+        load_model(path)
+
+
+def test_deeply_nested_metadata(saved):
+    path, _, _, _ = saved
+    tensors, _ = read_checkpoint(path)
+    path.write_bytes(serialise(tensors, {"polyp": "[" * 100_000 + "]" * 100_000}))
+    with pytest.raises(DataError, match="without the metadata that polyp writes"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda tensor: tensor * math.nan, "holds NaN or infinity"),
+        (lambda tensor: tensor.to(torch.int32), "holds torch.int32; expected floating-point numbers"),
+        (lambda tensor: tensor > 0, "holds torch.bool; expected floating-point numbers"),
+    ],
+)
+def test_weights_that_are_none(saved, broken, message):
+    path, _, _, _ = saved
+    tensors, metadata = read_checkpoint(path)
+    name = next(name for name in tensors if name.startswith("model.") and tensors[name].ndim == 4)
+    tensors[name] = broken(tensors[name])
+    path.write_bytes(serialise(tensors, {"polyp": json.dumps(metadata)}))
+    with pytest.raises(DataError, match=message):
+        load_model(path)
+
+
+def test_a_file_that_is_far_too_large_is_not_read(saved, monkeypatch):
+    path, _, _, _ = saved
+    with path.open("r+b") as file:
+        file.truncate(5 * 2**30)  # sparse: it takes no space
+    monkeypatch.setattr(Path, "read_bytes", None)
+    with pytest.raises(DataError, match="larger than 4 GiB"):
+        load_model(path)
