@@ -25,7 +25,7 @@ from polyp.model.losses import LOSSES, Loss, deep_supervision
 from polyp.model.metrics import AverageMeter, concatenate, count_pixels, iou_score
 from polyp.model.network import EfficientUNetPlusPlus, SegmentationNetwork, build_model
 from polyp.run.checkpoint import find_checkpoint, read_checkpoint, restore_model
-from polyp.run.hardware import autocast, to_device
+from polyp.run.hardware import autocast, loader_workers, to_device
 from polyp.run.validation import Validation, validate
 
 Row = dict[str, Any]  # one epoch of a history, see `train`
@@ -136,7 +136,7 @@ def train_one_epoch(
         dataset,
         config.batch_size,
         sampler=order,
-        num_workers=config.workers,
+        num_workers=loader_workers(config.workers),
         drop_last=True,
         pin_memory=model.device.type == "cuda",
     )

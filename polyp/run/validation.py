@@ -14,7 +14,7 @@ from polyp.errors import DataError
 from polyp.model.losses import Loss, bce_dice_loss, deep_supervision
 from polyp.model.metrics import SCORES, AverageMeter, concatenate, count_pixels, summarise
 from polyp.model.network import SegmentationNetwork, resize_logits
-from polyp.run.hardware import autocast
+from polyp.run.hardware import autocast, loader_workers
 from polyp.run.regions import largest_region, shown_regions
 
 
@@ -67,7 +67,7 @@ def validate(
     meter, parts = AverageMeter(), []
     marked: list[bool] = []
     with model.evaluating():
-        for image, target in DataLoader(dataset, batch_size, num_workers=workers):
+        for image, target in DataLoader(dataset, batch_size, num_workers=loader_workers(workers)):
             image, target = image.to(model.device), target.to(model.device)
             with autocast(model.device, precision):
                 outputs = model(image, level)
