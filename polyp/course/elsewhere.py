@@ -62,8 +62,8 @@ def compared() -> pd.DataFrame:
     videos["frame"] = "cvc-clinicdb/" + videos["frame"]
     old = pd.concat([old, videos[["frame", "dice", "found"]]])
     old["marked"] = old["largest"] > 0
-    columns = ["frame", "dice", "found", "marked"]
-    return new.merge(old[columns], on="frame", suffixes=("", "_old"))
+    columns = {name: f"{name}_old" for name in ("dice", "found", "marked")}
+    return new.merge(old[["frame", *columns]].rename(columns=columns), on="frame")
 
 
 def by_hospital(frames: pd.DataFrame) -> list[dict[str, Any]]:

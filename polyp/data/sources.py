@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from polyp.data.groups import frame_table, groups_of
+from polyp.data.groups import frame_table, videos_of
 from polyp.data.images import read_image
 from polyp.data.known import DATASETS, find_dataset
 from polyp.data.masks import AUTO
@@ -161,7 +161,7 @@ def source_names(sources: list[Source], areas: np.ndarray) -> dict[str, str]:
 
 
 def group_names(sources: list[Source], areas: np.ndarray, images: np.ndarray) -> dict[str, str]:
-    """For each frame the label of its group, see `groups.groups_of`; for intervals, not for a split.
+    """For each frame its video, else its near-duplicates, see `groups.videos_of`; for intervals.
 
     Args:
         sources: whose frames, in this order, `areas` (N,) and `images` (N, H, W, 3) describe.
@@ -172,7 +172,7 @@ def group_names(sources: list[Source], areas: np.ndarray, images: np.ndarray) ->
         table = _labelled(source, areas[rows], images[rows])
         tables.append(_among_several(table, source) if len(sources) > 1 else table)
     table = pd.concat(tables, ignore_index=True)
-    return dict(zip(table["frame"], groups_of(table).map(str), strict=True))
+    return dict(zip(table["frame"], videos_of(table).map(str), strict=True))
 
 
 def write_splits(
