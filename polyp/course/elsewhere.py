@@ -55,7 +55,7 @@ def frames_of(result: dict[str, Any], *sets: str) -> pd.DataFrame:
 
 def compared() -> pd.DataFrame:
     """The frames that neither network has learnt from: the columns of `score_frames` of `several`, and
-    dice_old, found_old, marked_old of the weights `clinicdb` above 0.5."""
+    dice_old, found_old, marked_old of the weights `clinicdb` above 0.5, and dice_protocol of `pranet`."""
     new = frames_of(read_result(NEW), "test", *ELSEWHERE)
     old = frames_of(read_result(OLD), "kvasir-seg", "polypgen", *ELSEWHERE)
     videos = pd.DataFrame(read_result("fold_0")["frames"])  # the weights' own test videos
@@ -63,7 +63,15 @@ def compared() -> pd.DataFrame:
     old = pd.concat([old, videos[["frame", "dice", "found"]]])
     old["marked"] = old["largest"] > 0
     columns = {name: f"{name}_old" for name in ("dice", "found", "marked")}
-    return new.merge(old[["frame", *columns]].rename(columns=columns), on="frame")
+    both = new.merge(old[["frame", *columns]].rename(columns=columns), on="frame")
+    if not has(PROTOCOL):
+        return both.assign(dice_protocol=float("nan"))
+    # Of ClinicDB it has learnt from all videos, these among them.
+    third = frames_of(read_result(PROTOCOL), "test", "polypgen", *ELSEWHERE)
+    third = third[third["source"] != "cvc-clinicdb"]
+    return both.merge(
+        third[["frame", "dice"]].rename(columns={"dice": "dice_protocol"}), on="frame", how="left"
+    )
 
 
 def by_hospital(frames: pd.DataFrame) -> list[dict[str, Any]]:
@@ -80,6 +88,7 @@ def by_hospital(frames: pd.DataFrame) -> list[dict[str, Any]]:
                     "groups": part["group"].nunique(),
                     "old": part["dice_old"].mean(),
                     "new": part["dice"].mean(),
+                    "protocol": part["dice_protocol"].mean(),
                     "interval": bootstrap_mean(part["dice"], part["group"]),
                     "low_old": (part["dice_old"] < 0.5).mean(),
                     "low": (part["dice"] < 0.5).mean(),

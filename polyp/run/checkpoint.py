@@ -117,6 +117,7 @@ def export_half(source: str | Path, target: str | Path, **changes: Any) -> Path:
 # The checkpoints that come with the package, see the cards beside them: name -> file.
 WEIGHTS = {
     "several": "unetpp-efficientnet-lite2.safetensors",
+    "pranet": "unetpp-efficientnet-lite2-pranet.safetensors",
     "clinicdb": "unetpp-efficientnet-lite0.safetensors",
 }
 SHIPPED = "several"  # the one to use when none is named
