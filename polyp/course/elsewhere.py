@@ -165,7 +165,7 @@ def matrix() -> pd.DataFrame:
     rows = {
         "ClinicDB": read_result(OLD),
         "ClinicDB and Kvasir": read_result(PROTOCOL),
-        "three": read_result(NEW),
+        "these and PolypGen": read_result(NEW),
     }
     found = {}
     for title, result in rows.items():

@@ -263,6 +263,8 @@ def restore_optimizer(
     for name, parameter in model.named_parameters():
         prefix = f"optimizer.{name}."
         state = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+        if parameter.requires_grad and not {"step", "exp_avg", "exp_avg_sq"} <= state.keys():
+            raise DataError(f"the optimiser's state of '{name}' is missing; the file was changed")
         # AdamW counts its steps on the CPU
         optimizer.state[parameter] = {
             key: tensor.clone() if key == "step" else tensor.to(parameter) for key, tensor in state.items()

@@ -10,11 +10,11 @@ import torch
 
 from polyp.config import Config
 from polyp.data.dataset import Splits, open_data
-from polyp.errors import UsageError
+from polyp.errors import DataError, UsageError
 from polyp.model.losses import LOSSES
 from polyp.model.network import SegmentationNetwork, build_model
 from polyp.run import checkpoint, listeners
-from polyp.run.folder import RunFolder
+from polyp.run.folder import ADJUSTABLE, RunFolder
 from polyp.run.hardware import choose_device, to_device
 from polyp.run.progress import Progress
 from polyp.run.training import Epoch, Row, make_optimizer, new_model, train
@@ -117,6 +117,7 @@ def _restore(folder: RunFolder, config: Config, data: Splits) -> State:
     if not folder.last.is_file():
         return _start(config)
     tensors, metadata = checkpoint.read_checkpoint(folder.last)
+    _check_state(folder, config, metadata)
     # versions up to 0.2 kept no prints
     if metadata["data"] != data.about or metadata.get("split", data.prints) != data.prints:
         raise UsageError(f"{folder.path}: the data has changed since this run began; start a new run")
@@ -125,6 +126,26 @@ def _restore(folder: RunFolder, config: Config, data: Splits) -> State:
     checkpoint.restore_model(model, tensors, folder.last)
     checkpoint.restore_optimizer(optimizer, model, tensors)
     return model, optimizer, metadata["history"]
+
+
+def _check_state(folder: RunFolder, config: Config, metadata: dict[str, Any]) -> None:
+    """Refuse what a run cannot go on from: it would fail at its end, or go another way and say nothing."""
+    history = metadata.get("history")
+    if not history or not all(isinstance(row, dict) and "val_dice" in row for row in history):
+        raise DataError(
+            f"{folder.last}: holds no state of a training; was it copied from another checkpoint?"
+        )
+    if not folder.best.is_file():
+        raise DataError(
+            f"{folder.best}: is missing; a run cannot end without its best epoch; start a new one"
+        )
+    before = Config.from_dict(metadata["config"]).to_dict()
+    other = [name for name, value in config.to_dict().items() if value != before[name]]
+    if other := sorted(set(other) - ADJUSTABLE):
+        raise UsageError(
+            f"{folder.config_file}: says another {other[0]} than the run was trained with; put "
+            f"{before[other[0]]!r} back, or start a new run"
+        )
 
 
 def score_best(folder: RunFolder, config: Config, data: Splits, *, test: bool = False) -> None:

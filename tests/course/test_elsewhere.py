@@ -22,7 +22,7 @@ def test_every_frame_is_compared_once(frames):
         for name in sets[part]["frames"]["frame"]
     ]
     assert sorted(frames["frame"]) == sorted(names)
-    assert frames["dice_old"].notna().sum() == (frames["source"] != "no polyp").sum()
+    assert frames.loc[frames["source"] != "no polyp", "dice_old"].notna().all()
 
 
 def test_the_rows_of_etis_by_hand(frames):

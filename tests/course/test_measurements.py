@@ -14,9 +14,9 @@ from polyp.config import Config, changed
 from polyp.course import measurements
 from polyp.course.experiments import experiment, read_result
 from polyp.course.measurements import MEASUREMENTS, dataset_facts, redness, redness_rules
-from polyp.data.dataset import open_data, read_pair
+from polyp.data.dataset import open_data
 from polyp.data.images import write_png
-from polyp.data.pairs import find_pairs
+from polyp.data.pairs import find_pairs, read_pair
 from polyp.errors import DataError, UsageError
 from polyp.run.training import new_model, train
 from polyp.run.validation import validate

@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save as serialise
 
 from polyp.config import changed
 from polyp.data.dataset import PolypDataset, open_data, open_part
@@ -492,3 +494,38 @@ def test_a_failed_start_leaves_no_folder(tiny, tmp_path):
     with pytest.raises(DataError):
         fit(changed(tiny, init="nowhere"), new_run_path("quick"), progress=False)
     assert new_run_path("quick").name == "quick"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda run: shutil.copy(run.best, run.last), "holds no state of a training"),
+        (lambda run: run.best.unlink(), "best.safetensors: is missing"),
+        (
+            lambda run: edit(run, lr=1.0),
+            "config.json: says another lr than the run was trained with; put 0.002",
+        ),
+        (lambda run: edit(run, batch_size=8), "says another batch_size"),
+        (lambda run: edit(run, widths={"a": 1}), "not a configuration of this version"),
+        (lambda run: run.config_file.write_text("[" * 10_000), "not a configuration of this version"),
+        (lambda run: run.last.write_bytes(run.last.read_bytes()[:1000]), "truncated"),
+        (lambda run: without_optimiser(run), "the optimiser's state of"),
+    ],
+    ids=["best as last", "no best", "lr", "batch size", "nested", "not JSON", "cut", "no optimiser"],
+)
+def test_a_damaged_run_is_not_resumed(run, tiny, damage, message):
+    run.metrics_file.unlink()
+    edit(run, epochs=tiny.epochs + 1)
+    damage(run)
+    with pytest.raises((DataError, UsageError), match=message):
+        fit(RunFolder.resume(run.path).config(), run.path, resume=True, progress=False)
+
+
+def edit(run, **settings):
+    run.config_file.write_text(json.dumps(json.loads(run.config_file.read_text()) | settings))
+
+
+def without_optimiser(run):
+    tensors, metadata = read_checkpoint(run.last)
+    kept = {name: tensor for name, tensor in tensors.items() if name.startswith("model.")}
+    run.last.write_bytes(serialise(kept, {"polyp": json.dumps(metadata)}))
