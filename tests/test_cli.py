@@ -40,7 +40,6 @@ def polyp(*arguments):
         ("train --epochs 0", "epochs is 0; expected 1 or more"),
         ("train --size 64", "expected 2 arguments"),
         ("train --data cvc-clincdb", "did you mean 'cvc-clinicdb'?"),
-        ("train --resume run --lr 3", "holds no run"),
         ("data get kvasir", "did you mean 'kvasir-seg'?"),
         ("predict", "required: PICTURE"),
         ("validate best.safetensors --part tset", "did you mean 'test'?"),

@@ -72,7 +72,8 @@ def _safe(archive: Path, members: Iterable[Member]) -> list[Any]:
     names: set[tuple[str, ...]] = set()
     for member, name, declared, plain in members:
         parts = PurePosixPath(name).parts
-        if name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name) or "\0" in name:
+        leads_out = name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name)
+        if leads_out or re.match("[A-Za-z]:", name) or "\0" in name:
             raise _unsafe(archive, name, "leads out of the folder")
         if "\\" in name or ":" in name:
             raise DataError(

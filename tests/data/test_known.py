@@ -319,9 +319,14 @@ UNSAFE = [
     "images/../../evil.png",
     "/evil.png",
     "C:/evil.png",
-    "images\\evil.png",
     "..\\evil.png",
 ]
+
+
+def test_names_with_backslashes_as_some_windows_programs_pack_them(tmp_path, project):
+    archive = tmp_path / "a.zip"
+    zip_of(archive, ("images/1.png", b"x"), ("images\\2.png", b"x"))
+    assert_refused(archive, "unpack it by hand and zip it again", project)
 
 
 @pytest.mark.parametrize("name", UNSAFE)
@@ -369,9 +374,9 @@ def test_a_zip_whose_headers_lie_unpacks_to_no_more_than_they_declare(tmp_path, 
 def test_no_member_twice(tmp_path, project):
     with pytest.warns(UserWarning, match="Duplicate name"):
         archive = zip_of(tmp_path / "a.zip", ("images/1.png", b"x"), ("images/1.png", b"y"))
-    assert_refused(archive, "'images/1.png' is in it twice", project)
+    assert_refused(archive, "lists 'images/1.png' twice", project)
     archive = zip_of(tmp_path / "b.zip", ("images/1.png", b"x"), ("images/./1.png", b"y"))
-    assert_refused(archive, "'images/./1.png' is in it twice", project)
+    assert_refused(archive, "lists 'images/./1.png' twice", project)
 
 
 def test_an_encrypted_zip(tmp_path, project):
