@@ -104,7 +104,7 @@ class RunFolder:
             raise DataError(f"{self.path}: holds no run (no config.json)")
         try:
             return Config.from_dict(json.loads(self.config_file.read_text()))
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise DataError(f"{self.config_file}: not a configuration of this version ({error})") from None
 
     @property
