@@ -391,12 +391,12 @@ def run_predict(args) -> int:
     from polyp.run.prediction import left_out
 
     files = collect_inputs(args.inputs)
-    out = output_folder(args.out, args.overwrite)
     if others := left_out(args.inputs):
         names = name_some(path.name for path in others)
         print(f"polyp predict: left out, no pictures that it reads: {len(others)} ({names})", file=sys.stderr)
     model, config, point = _load(args)
     model.ensure_level(args.level)
+    out = output_folder(args.out, args.overwrite, files)  # last: it removes what --overwrite replaces
     predictions = predict_files(
         model, files, config.size, **point, mirror=args.mirror, level=args.level, precision=args.precision
     )

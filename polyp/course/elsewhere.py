@@ -22,7 +22,6 @@ TITLES = {
     "cvc-colondb": "CVC-ColonDB, all frames",
     "etis-larib": "ETIS-Larib, all frames",
 }
-NEVER = ELSEWHERE  # of these two hospitals, no frame has trained either network
 # Mean Dice over 256 thresholds of stretched maps, as the tables of Polyp-PVT (arXiv:2108.06932) print it; for
 # ClinicDB (62 frames), Kvasir (100), ColonDB (380), ETIS (196) and CVC-300 (60, which are frames of ColonDB).
 PUBLISHED = {
@@ -112,9 +111,9 @@ def by_size(frames: pd.DataFrame, sizes: dict[str, tuple[float, float]]) -> list
 
 def alarms(frames: pd.DataFrame) -> dict[str, Any]:
     """Frames without a polyp: how many there are, of how many sequences, and the shares that are marked; and
-    of the polyps of `NEVER` that `clinicdb` finds, the share that `several` finds at its operating point."""
+    of the polyps of `ELSEWHERE` that `clinicdb` finds, the share that `several` finds at its point."""
     clean = frames[frames["source"] == NO_POLYP]
-    never = frames[frames["source"].isin(NEVER)]
+    never = frames[frames["source"].isin(ELSEWHERE)]
     kept = never[["found_old", "found_chosen"]].min(axis=1)
     return {
         "frames": len(clean),

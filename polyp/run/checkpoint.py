@@ -181,7 +181,7 @@ def _check_metadata(metadata: dict[str, Any], path: Path) -> None:
     """Refuse metadata of the wrong kind, before anything is made of it."""
     kinds = {"config": dict, "scores": dict, "data": dict, "split": dict, "history": list}
     for name, kind in kinds.items():
-        if not isinstance(metadata.get(name, {} if name in ("split", "scores", "data") else kind()), kind):
+        if not isinstance(metadata.get(name, kind()), kind):
             raise DataError(f"{path}: its {name} is no {kind.__name__}; the metadata was changed")
     if "config" not in metadata:
         raise DataError(f"{path}: its metadata has no config; it was changed")

@@ -1,5 +1,6 @@
 """Where predictions are written: never over what this package did not make."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +16,20 @@ MARK = {"Software": "polyp predict"}  # in every picture that is written, to kno
 DATASETS = ("images", "original", NEGATIVES)  # folders that only a dataset has
 
 
-def output_folder(out: str | Path | None = None, overwrite: bool = False) -> Path:
+def output_folder(
+    out: str | Path | None = None, overwrite: bool = False, inputs: Iterable[Path] = ()
+) -> Path:
     """The folder to write predictions to, free of an earlier run's.
 
     Args:
         out: the folder; by default `predictions`, or the first of `predictions-2`, `predictions-3` ... that
             is free.
         overwrite: remove the predictions that `out` holds.
+        inputs: the pictures to predict, which stay whatever they are.
 
     Raises:
         UsageError: `out` is a dataset, holds files that this package did not make where its own would go, or
-            holds predictions and `overwrite` is False. Nothing has been changed then.
+            inputs, or predictions and `overwrite` is False. Nothing has been changed then.
     """
     if out is None:
         return _next_free()
@@ -38,10 +42,17 @@ def output_folder(out: str | Path | None = None, overwrite: bool = False) -> Pat
                 "expert's; name another folder with --out"
             )
     earlier = [path for place in PLACES if place in inside for path in sorted(inside[place].iterdir())]
-    for path in earlier:
+    tables = [out / name for name in TABLES if (out / name).exists()]
+    for path in [*earlier, *(tables if not earlier else [])]:  # a table without masks is someone else's
         if not is_ours(path):
             raise UsageError(f"{path}: was not made by polyp predict; name another folder with --out")
-    earlier += [out / name for name in TABLES if (out / name).exists()]
+    earlier += tables
+    kept = {path.resolve() for path in inputs}
+    for path in earlier:
+        if path.resolve() in kept:
+            raise UsageError(
+                f"{path}: is to be predicted and would be replaced; name another folder with --out"
+            )
     if earlier and not overwrite:
         raise UsageError(
             f"{out}: holds the predictions of an earlier run; name another folder with --out, or replace "

@@ -51,6 +51,30 @@ def test_an_input_is_never_replaced(run, frames_folder, tmp_path, capsys):
     assert contents(inputs) == before
 
 
+def test_nor_if_it_is_an_earlier_prediction(run, frames_folder, tmp_path, capsys):
+    assert predict(run, frames_folder / "images" / "1.png", "--out", "out", "--overlay") == 0
+    before = contents(tmp_path / "out")
+    assert predict(run, "out/overlays", "--out", "out", "--overwrite") == 2
+    assert "1.png: is to be predicted and would be replaced" in capsys.readouterr().err
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_start_that_fails_removes_nothing(run, frames_folder, tmp_path, capsys):
+    assert predict(run, frames_folder / "images" / "1.png", "--out", "out") == 0
+    before = contents(tmp_path / "out")
+    for wrong in (("--level", "9"), ("--threshold", "7"), ("--checkpoint", "nowhere.safetensors")):
+        assert predict(run, frames_folder / "images", "--out", "out", "--overwrite", *wrong) != 0
+        assert contents(tmp_path / "out") == before
+
+
+def test_a_table_without_masks_is_someone_elses(run, frames_folder, tmp_path, capsys):
+    table = make_folder(tmp_path / "out") / "predictions.csv"
+    table.write_text("mine")
+    assert predict(run, frames_folder / "images" / "1.png", "--out", "out", "--overwrite") == 2
+    assert "predictions.csv: was not made by polyp predict" in capsys.readouterr().err
+    assert table.read_text() == "mine"
+
+
 def test_an_earlier_run_is_kept_apart_or_replaced_whole(run, frames_folder, tmp_path, capsys):
     assert predict(run, frames_folder / "images", "--out", "out", "--overlay") == 0
     one = frames_folder / "images" / "1.png"
