@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from polyp.course.experiments import read_result
-from polyp.course.hospitals import ELSEWHERE
+from polyp.course.hospitals import ELSEWHERE, MOST, choose_point
 from polyp.data.sources import NO_POLYP
 from polyp.data.split import packaged_split, parts_of
 from polyp.errors import DataError
@@ -132,6 +132,17 @@ def alarms(frames: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def stricter(new: dict[str, Any], most: float = 0.05) -> dict[str, float]:
+    """The operating point that another limit on the clean validation frames would have chosen, and the shares
+    of the test part's clean frames and polyps that it marks and finds."""
+    point = choose_point(new["sets"]["val"]["operating"], most)
+    assert point is not None  # nothing shown marks nothing
+    test = new["sets"]["test"]["operating"]
+    pair = test["peaks"].index(point["min_peak"]), test["least_areas"].index(point["min_share"])
+    marked, found = (test[name][pair[0]][pair[1]] for name in ("marked", "found"))
+    return {"most": most, "marked": marked / test["clean"], "found": found / test["polyps"]}
+
+
 def protocol() -> list[dict[str, Any]]:
     """PraNet's protocol, one row per test set: name, frames, ours by two conventions, published rows."""
     frames = frames_of(read_result(PROTOCOL), "test", *ELSEWHERE)
@@ -214,6 +225,7 @@ def numbers_elsewhere(sizes: dict[str, tuple[float, float]]) -> dict[str, Any]:
     base = read_result("several_base")
     return {
         "run": new,
+        "most": MOST,
         "dice": max(new["curve"]["val_dice"]),
         "base_dice": max(base["curve"]["val_dice"]),
         "base_epochs": (len(base["curve"]["epoch"]), base["config"]["epochs"]),
@@ -223,6 +235,7 @@ def numbers_elsewhere(sizes: dict[str, tuple[float, float]]) -> dict[str, Any]:
         "hospitals": by_hospital(frames),
         "sizes": by_size(frames, sizes),
         "alarms": alarms(frames),
+        "stricter": stricter(new),
         "protocol": protocol() if has(PROTOCOL) else [],
         "protocol_run": read_result(PROTOCOL) if has(PROTOCOL) else {},
         "clean": clean_in_training() if has("clean_in", "clean_out") else [],

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from polyp.config import Config, changed
+from polyp.config import Config, changed, configure
 from polyp.course.finished import lists, open_finished
 from polyp.data.dataset import PolypDataset, open_part
 from polyp.data.images import SPECK
@@ -144,6 +144,23 @@ def score_elsewhere(data_path: str | Path | None = None, name: str = "clinicdb")
     others = ("kvasir-seg", "polypgen", *ELSEWHERE)
     sets = {other: _score_part(model, elsewhere(config, other), "all", data_path) for other in others}
     return {"versions": versions(), "machine": machine(), "chosen": None, "sets": sets}
+
+
+def choose_for(data_path: str | Path | None = None, name: str = "pranet") -> dict[str, Any]:
+    """An operating point for weights that have no validation frames of their own: on those of PolypGen.
+
+    Returns:
+        versions, machine; chosen, see `choose_point`; operating, see `score_frames`.
+    """
+    model, metadata = load_model(name)
+    size = Config.from_dict(metadata["config"]).size
+    config = changed(configure(**PLANS["several"].settings), size=size)
+    part = open_part(config, "val", data_path)
+    frames = [frame for frame in part.frames if frame.startswith("polypgen/")]
+    chosen_on = PolypDataset(part.cache, frames, full_size_masks=True)
+    operating = score_frames(model, chosen_on, dict.fromkeys(frames, "polypgen"))["operating"]
+    facts = {"versions": versions(), "machine": machine(), "chosen": choose_point(operating)}
+    return facts | {"operating": operating}
 
 
 def _score_part(

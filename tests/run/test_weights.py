@@ -18,7 +18,6 @@ from polyp.data.dataset import PolypDataset, open_part
 from polyp.data.split import PARTS, packaged_split, parts_of
 from polyp.model.network import build_model
 from polyp.run.checkpoint import (
-    SHIPPED,
     WEIGHTS,
     export_half,
     load_model,
@@ -51,9 +50,9 @@ def test_they_are_small_and_say_what_they_are(name):
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 
 
-def test_the_operating_point_is_the_one_that_was_chosen():
-    metadata = load_model()[1]
-    chosen = read_result(SHIPPED)["chosen"]
+@pytest.mark.parametrize(("name", "result"), [("several", "several"), ("pranet", "pranet_point")])
+def test_the_operating_point_is_the_one_that_was_chosen(name, result):
+    metadata, chosen = load_model(name)[1], read_result(result)["chosen"]
     assert metadata["threshold"] == 0.5
     assert (metadata["min_peak"], metadata["min_share"]) == (chosen["min_peak"], chosen["min_share"])
 
