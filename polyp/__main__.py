@@ -157,7 +157,7 @@ def _add_validate(commands) -> None:
     validate.add_argument(
         "--part",
         choices=("train", "val", "test", "all"),
-        help="which frames (default: test; all for other data than it was trained on)",
+        help="which frames (default: test; of other data, those that were not learnt from)",
     )
     _add_model_use(validate)
     _add_mask_values(validate, default=None)
@@ -368,10 +368,10 @@ def _absolute(data: str) -> str:
 
 def run_validate(args) -> int:
     from polyp.disk import write_atomic
-    from polyp.run import load_model, open_unseen, validate
+    from polyp.run import open_unseen, validate
 
-    metadata = load_model(args.checkpoint)[1]
-    model, config, point = _load(args)
+    model, metadata, point = _load(args)
+    config = Config.from_dict(metadata["config"])
     if args.mask_values:
         config = changed(config, mask_values=args.mask_values)
     dataset, name, notes = open_unseen(metadata, config, args.data, args.part, args.data_path)
@@ -394,11 +394,12 @@ def run_predict(args) -> int:
     if others := left_out(args.inputs):
         names = name_some(path.name for path in others)
         print(f"polyp predict: left out, no pictures that it reads: {len(others)} ({names})", file=sys.stderr)
-    model, config, point = _load(args)
+    model, metadata, point = _load(args)
     model.ensure_level(args.level)
+    size = Config.from_dict(metadata["config"]).size
     out = output_folder(args.out, args.overwrite, files)  # last: it removes what --overwrite replaces
     predictions = predict_files(
-        model, files, config.size, **point, mirror=args.mirror, level=args.level, precision=args.precision
+        model, files, size, **point, mirror=args.mirror, level=args.level, precision=args.precision
     )
     rows, errors = write_predictions(
         predictions, out, overlays=args.overlay, probabilities=args.probabilities, table=args.table
@@ -467,7 +468,7 @@ def run_bench(args) -> int:
 
 
 def _load(args):
-    """The model on its device, its configuration, and the operating point to use."""
+    """The model on its device, its metadata, and the operating point to use."""
     from polyp.run import load_model, to_device
 
     names = ("threshold", "min_peak", "min_share")
@@ -479,7 +480,7 @@ def _load(args):
     model = to_device(model, args.device)
     stored = {"min_peak": 0.0, "min_share": 0.0} | metadata  # version 0.2 and earlier knew neither
     point = {name: stored[name] if getattr(args, name) is None else getattr(args, name) for name in names}
-    return model, Config.from_dict(metadata["config"]), point
+    return model, metadata, point
 
 
 def _scores_line(scores: dict) -> str:

@@ -19,6 +19,15 @@ from polyp.errors import DataError, UsageError
 AUTO = "auto"
 
 
+# Even areas of a grey level in between mean classes: 1 to 8 are class numbers, 25 to 230 are class colours.
+# Between and above lies noise: levels of 9 to 23 fill the background of 49 masks of CVC-ClinicDB.
+NUMBERS, COLOURS = (1, 8), (25, 230)
+COLOURED = 32  # between a pixel's brightest and darkest channel; JPEG stays below
+NEAR, LOSSY = 40, 110  # how far a channel may be from a colour that is asked for; JPEG blurs colours
+VOC_BORDER = "e0e0c0"  # how the masks of PASCAL VOC draw what is to be ignored
+MOST = 6  # colours or levels that a message lists
+
+
 class UnclearMask(DataError):
     """A mask that says more than polyp or not; `values` are those that would read it, if they can be told."""
 
@@ -32,15 +41,6 @@ def advice(values: Sequence[str]) -> str:
     if not values:
         return "draw polyps in white, all else in black"
     return f"say what means polyp, such as --mask-values {'+'.join(values)}"
-
-
-# Even areas of a grey level in between mean classes: 1 to 8 are class numbers, 25 to 230 are class colours.
-# Between and above lies noise: levels of 9 to 23 fill the background of 49 masks of CVC-ClinicDB.
-NUMBERS, COLOURS = (1, 8), (25, 230)
-COLOURED = 32  # between a pixel's brightest and darkest channel; JPEG stays below
-NEAR, LOSSY = 40, 110  # how far a channel may be from a colour that is asked for; JPEG blurs colours
-VOC_BORDER = "e0e0c0"  # how the masks of PASCAL VOC draw what is to be ignored
-MOST = 6  # colours or levels that a message lists
 
 
 def read_mask(path: str | Path, values: str = AUTO) -> np.ndarray:
@@ -93,9 +93,7 @@ def doubt(areas: Sequence[float] | np.ndarray, values: str = AUTO) -> str:
     """
     shares = np.asarray(areas, float)
     if len(shares) and (shares == 0).all():
-        return (
-            "every mask is empty: are polyps drawn in another value? `polyp data check` lists what they hold"
-        )
+        return "every mask is empty; export them again, or move frames without a polyp to negatives/"
     if values != AUTO or not len(shares) or np.median(shares) <= 0.5:
         return ""
     return (
