@@ -13,6 +13,16 @@ from polyp.errors import DataError
 
 MAX_UNPACKED = 4 * 2**30  # bytes; the largest archive known here unpacks to less than half a gigabyte
 MAX_MEMBERS = 100_000
+MAX_DIRECTORY = 100 * MAX_MEMBERS  # bytes of a zip's list of members, which is read whole
+MAX_HEADER = 2**20  # bytes of what a tar writes before a member with a long name, likewise
+
+LONG_NAMES = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 
 Member = tuple[Any, str, int, bool]  # the library's own record, name, size, is it a plain file or folder
 
@@ -45,6 +55,7 @@ def unpack(archive: str | Path, target: str | Path) -> Path:
 
 def _extract(archive: Path, folder: Path) -> None:
     if zipfile.is_zipfile(archive):
+        _check_directory(archive)
         with zipfile.ZipFile(archive) as file:
             kinds = (0, stat.S_IFREG, stat.S_IFDIR)  # 0: packed where nobody wrote the kind down
             members: Iterable[Member] = (
@@ -52,15 +63,41 @@ def _extract(archive: Path, folder: Path) -> None:
                 for info in file.infolist()
             )
             file.extractall(folder, _safe(archive, members))
-    elif tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as file:
+        return
+    try:
+        with tarfile.open(archive, tarinfo=_Header) as file:
             members = ((info, info.name, info.size, info.isreg() or info.isdir()) for info in file)
             file.extractall(folder, _safe(archive, members), filter="data")
-    else:
+    except tarfile.ReadError:
+        if any(folder.iterdir()):
+            raise
         with archive.open("rb") as file:
             begins_as_one = file.read(4)[:2] in (b"PK", b"\x1f\x8b", b"BZ", b"\xfd7")
         cut = "cut off; download it again" if begins_as_one else "unpack it by hand and repack it as zip"
-        raise DataError(f"{archive}: not a whole zip or tar archive; {cut}")
+        raise DataError(f"{archive}: not a whole zip or tar archive; {cut}") from None
+
+
+def _check_directory(archive: Path) -> None:
+    """Refuse a zip whose list of members would fill the memory; `ZipFile` reads it before anyone can look."""
+    with archive.open("rb") as file:
+        length = file.seek(0, 2)
+        file.seek(max(0, length - 2**17))
+        tail = file.read()
+    end, large = tail.rfind(b"PK\x05\x06"), tail.rfind(b"PK\x06\x06")  # the second, where 32 bits are too few
+    where = slice(large + 40, large + 48) if large >= 0 else slice(end + 12, end + 16)
+    if int.from_bytes(tail[where], "little") > MAX_DIRECTORY:
+        raise DataError(f"{archive}: more than {MAX_MEMBERS} members; expected one dataset")
+
+
+class _Header(tarfile.TarInfo):
+    """A tar's header, refused where it announces a name that would fill the memory."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in LONG_NAMES and found.size > MAX_HEADER:
+            raise ValueError(f"a header of kind {found.type!r} and {found.size} bytes")
+        return found
 
 
 def _safe(archive: Path, members: Iterable[Member]) -> list[Any]:

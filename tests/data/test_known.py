@@ -2,11 +2,13 @@
 
 import errno
 import gc
+import gzip
 import io
 import shutil
 import sys
 import tarfile
 import threading
+import tracemalloc
 import types
 import zipfile
 from functools import partial
@@ -392,6 +394,32 @@ def test_too_many_members(tmp_path, project, monkeypatch):
     monkeypatch.setattr(archives, "MAX_MEMBERS", 5)
     archive = zip_of(tmp_path / "a.zip", *((f"{i}.png", b"") for i in range(6)))
     assert_refused(archive, "more than 5 members", project)
+
+
+def test_a_zip_whose_list_of_members_would_fill_the_memory(tmp_path, project, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_DIRECTORY", 300)
+    archive = zip_of(tmp_path / "a.zip", *((f"{i}.png", b"") for i in range(6)))
+    assert_refused(archive, "more than 100000 members", project)
+    archive = zip_of(tmp_path / "b.zip", *((f"{i}.png", b"") for i in range(5)))
+    monkeypatch.setattr(archives, "MAX_DIRECTORY", 5 * (46 + 5))  # each 46 bytes and its name
+    unpack(archive, tmp_path / "b")
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("kind", archives.LONG_NAMES)
+def test_a_tar_that_announces_a_huge_name(tmp_path, project, kind, first):
+    """Some kilobytes that unpack to gigabytes of header, at the beginning or after a good member."""
+    header = tarfile.TarInfo("long")
+    header.type, header.size = kind, 3 * 2**30
+    good = tarfile.TarInfo("1.png")
+    good.size = 4
+    before = b"" if first else good.tobuf() + b"abcd" + bytes(508)
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
+        file.write(before + header.tobuf(tarfile.GNU_FORMAT) + bytes(2**20))
+    tracemalloc.start()
+    assert_refused(tmp_path / "a.tar.gz", "damaged or encrypted archive (a header of kind", project)
+    assert tracemalloc.get_traced_memory()[1] < 50 * 2**20
+    tracemalloc.stop()
 
 
 def test_archives_that_cannot_be_read(tmp_path, project):
