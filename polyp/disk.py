@@ -106,6 +106,14 @@ def _sweep(target: Path) -> None:
             shutil.rmtree(litter, ignore_errors=True)
 
 
+def sweep_files(folder: Path) -> None:
+    """Remove the half-written files that processes killed in `write_atomic` left in `folder` and below."""
+    for litter in folder.rglob(".*.tmp"):
+        pid = litter.name.split(".")[-2]
+        if pid.isdigit() and not _is_running(int(pid)):
+            litter.unlink(missing_ok=True)
+
+
 def _is_running(pid: int) -> bool:
     if os.name == "nt":  # where signal 0 would end the process
         return True

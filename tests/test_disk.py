@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from polyp.disk import is_empty, make_folder, new_folder, project_root, without_nan, write_atomic
+from polyp.disk import (
+    is_empty,
+    make_folder,
+    new_folder,
+    project_root,
+    sweep_files,
+    without_nan,
+    write_atomic,
+)
 from polyp.errors import DataError
 
 
@@ -194,3 +202,15 @@ def test_no_folder_to_write_into(tmp_path):
 def test_not_a_number_becomes_none():
     values = {"dice": float("nan"), "loss": 0.5, "epoch": 1, "name": "nan"}
     assert without_nan(values) == {"dice": None, "loss": 0.5, "epoch": 1, "name": "nan"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no safe way to ask whether a process runs")
+def test_what_a_killed_writer_left_is_swept(tmp_path):
+    child = os.spawnlp(os.P_NOWAIT, sys.executable, sys.executable, "-c", "")
+    os.waitpid(child, 0)
+    (tmp_path / "sub").mkdir()
+    for name in (f".log.csv.{child}.tmp", f"sub/.a.png.{child}.tmp", f".b.{os.getpid()}.tmp", ".notes.tmp"):
+        (tmp_path / name).write_text("half")
+    sweep_files(tmp_path)
+    assert names(tmp_path) == sorted([f".b.{os.getpid()}.tmp", ".notes.tmp", "sub"])
+    assert names(tmp_path / "sub") == []

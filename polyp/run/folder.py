@@ -11,7 +11,7 @@ import pandas as pd
 
 from polyp.config import Config, changed, setting_fields
 from polyp.data.dataset import Splits
-from polyp.disk import make_folder, project_root, without_nan, write_atomic, write_new
+from polyp.disk import make_folder, project_root, sweep_files, without_nan, write_atomic, write_new
 from polyp.errors import DataError, UsageError
 from polyp.run.validation import Validation
 
@@ -65,6 +65,7 @@ class RunFolder:
         if config is not None and config != found:
             raise UsageError(f"{folder.path}: began with {_differences(found, config)}; start a new run")
         make_folder(folder.path / "samples")
+        sweep_files(folder.path)
         return folder
 
     def adjust(self, **settings: Any) -> Config:
