@@ -3,6 +3,7 @@
 import re
 import stat
 import tarfile
+import unicodedata
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -119,9 +120,10 @@ def _safe(archive: Path, members: Iterable[Member]) -> list[Any]:
             )
         if not plain:
             raise _unsafe(archive, name, "is a link or a device")
-        if parts in names:
+        same = tuple(unicodedata.normalize("NFC", part).casefold() for part in parts)
+        if same in names:  # many systems tell neither letters' case nor how an accent is written
             raise DataError(f"{archive}: lists {name!r} twice; get the archive elsewhere, or pack it again")
-        names.add(parts)
+        names.add(same)
         size += declared
         if len(names) > MAX_MEMBERS:
             raise DataError(f"{archive}: more than {MAX_MEMBERS} members; expected one dataset")

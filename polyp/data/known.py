@@ -229,17 +229,18 @@ def get_dataset(name: str, archive: str | Path | None = None) -> Path:
             shutil.copytree(source, content)  # it may be another program's cache: not ours to move
         else:
             unpack(source, content)
-        for item in _verified(name, content).iterdir():
+        for item in _verified(name, content, archive).iterdir():
             item.rename(build / item.name)
         shutil.rmtree(work)
     return target
 
 
-def _verified(name: str, content: Path) -> Path:
+def _verified(name: str, content: Path, archive: str | Path | None) -> Path:
     """The dataset in `content`, complete and with its videos, or an error that says what is wrong."""
     expected = DATASETS[name].pairs
     if (found := _search(content)) is None:
-        raise DataError(f"{name}: no frames and masks in the archive; {_by_hand(name)}")
+        where = f"{name}: no frames and masks in {archive or 'the archive'}"
+        raise DataError(f"{where}; {_by_hand(name)}")
     if expected is None:  # this package's own work
         return found
     pairs = find_pairs(found)

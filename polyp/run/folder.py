@@ -90,9 +90,12 @@ class RunFolder:
             raise UsageError(
                 f"{self.path}: {done} epochs are done already; name a larger number than {config.epochs}"
             )
-        write_atomic(self.config_file, _json(config.to_dict()))
         if longer:
-            self.metrics_file.unlink(missing_ok=True)
+            try:
+                self.metrics_file.unlink(missing_ok=True)
+            except OSError as error:
+                raise DataError(f"{self.metrics_file}: could not be removed ({error.strerror})") from None
+        write_atomic(self.config_file, _json(config.to_dict()))
         return config
 
     def config(self) -> Config:
@@ -114,18 +117,35 @@ class RunFolder:
         return f"polyp train --resume '{self.path}'"
 
     def log(self) -> pd.DataFrame:
-        """The run's log: one row per epoch."""
-        return pd.read_csv(self.path / "log.csv")
+        """The run's log: one row per epoch.
+
+        Raises:
+            DataError: there is none, or it was changed.
+        """
+        file = self.path / "log.csv"
+        try:
+            return pd.read_csv(file)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file}: not the log of a run ({_first_line(error)})") from None
 
     def metrics(self) -> dict:
         """The final scores; see `write_results`.
 
         Raises:
-            DataError: the run has not ended.
+            DataError: the run has not ended, or its results were changed.
         """
-        if not self.metrics_file.is_file():
+        if not self.metrics_file.exists():
             raise DataError(f"{self.path}: this run has not ended; {self.how_to_resume}")
-        return json.loads(self.metrics_file.read_text())
+        try:
+            found = json.loads(self.metrics_file.read_text())
+            if found["epoch"] and isinstance(found["data"], dict) and (found["val"] or found["val"] is None):
+                return found
+            reason = "a value is missing"
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            reason = _first_line(error)
+        raise DataError(
+            f"{self.metrics_file}: not the results of a run ({reason}); remove it, and {self.how_to_resume}"
+        )
 
     def write_split(self, data: Splits) -> None:
         """Write which part each frame belongs to."""
@@ -181,6 +201,10 @@ def new_run_path(name: str) -> Path:
             path.mkdir()
             return path
         number += 1
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]
 
 
 def _json(content: dict) -> str:

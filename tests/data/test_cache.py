@@ -36,7 +36,13 @@ def of_another_shape(path):
     np.save(path, np.zeros((24, 32, 41, *((3,) if "images" in path.name else ())), np.uint8))
 
 
+def unbalanced(path):  # NumPy's own header is parsed as Python
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"(", b"{", 1).replace(b"}", b")", 1))
+
+
 DAMAGE = {
+    "unbalanced": unbalanced,
     "cut": cut,
     "emptied": lambda path: path.write_bytes(b""),
     "gone": lambda path: path.unlink(),
@@ -49,7 +55,7 @@ DAMAGE = {
 @pytest.mark.parametrize("file", ["images.npy", "masks.npy", "frames.csv", "sums.json"])
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_cache_is_built_again(frames_folder, cache, tmp_path, file, damage):
-    if file in ("frames.csv", "sums.json") and damage in ("of another shape", "zeroed"):
+    if file in ("frames.csv", "sums.json") and damage in ("of another shape", "zeroed", "unbalanced"):
         damage = "overwritten"
     expected = np.array(cache.images), np.array(cache.masks), cache.table.copy()
     folder = cache.folder

@@ -379,6 +379,11 @@ def test_no_member_twice(tmp_path, project):
     assert_refused(archive, "lists 'images/1.png' twice", project)
     archive = zip_of(tmp_path / "b.zip", ("images/1.png", b"x"), ("images/./1.png", b"y"))
     assert_refused(archive, "lists 'images/./1.png' twice", project)
+    # on many systems these are one file
+    archive = zip_of(tmp_path / "c.zip", ("images/a.png", b"1"), ("IMAGES/A.png", b"2"))
+    assert_refused(archive, "lists 'IMAGES/A.png' twice", project)
+    archive = zip_of(tmp_path / "d.zip", ("images/\u00e9.png", b"1"), ("images/e\u0301.png", b"2"))
+    assert_refused(archive, "twice", project)
 
 
 def test_an_encrypted_zip(tmp_path, project):
@@ -479,7 +484,7 @@ def test_an_archive_that_holds_something_else(tmp_path, project):
         return error
 
     assert f"2 pairs in the archive, expected {COUNT}; download" in refused(write_pairs(tmp_path / "a", "12"))
-    assert "no frames and masks in the archive" in refused(make_folder(tmp_path / "b"))
+    assert "no frames and masks in " in refused(make_folder(tmp_path / "b"))
     broken = write_pairs(tmp_path / "c")
     (broken / "images" / "2.png").write_bytes(b"")
     assert "2.png: the file is empty" in refused(broken)

@@ -529,3 +529,35 @@ def without_optimiser(run):
     tensors, metadata = read_checkpoint(run.last)
     kept = {name: tensor for name, tensor in tensors.items() if name.startswith("model.")}
     run.last.write_bytes(serialise(kept, {"polyp": json.dumps(metadata)}))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("metrics.json", b"[1, 2]"),
+        ("metrics.json", b'{"epoch": 3}'),
+        ("metrics.json", b"\xfb\xff"),
+        ("metrics.json", None),
+        ("log.csv", b"\xfb\xff"),
+        ("log.csv", b""),
+        ("log.csv", None),
+    ],
+)
+def test_damaged_results_are_an_error_of_one_line(run, file, content):
+    """As bytes that are none of ours, or as a folder in their place."""
+    path = run.path / file
+    path.unlink()
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(DataError, match=file) as caught:
+        run.metrics() if file == "metrics.json" else run.log()
+    assert "\n" not in str(caught.value)
+
+
+def test_results_that_cannot_be_removed_leave_the_configuration(run, tiny):
+    """`--resume --epochs N` of a finished run, with a folder where its results should be."""
+    run.metrics_file.unlink()
+    run.metrics_file.mkdir()
+    before = run.config_file.read_bytes()
+    with pytest.raises(DataError, match=r"metrics.json: could not be removed"):
+        run.adjust(epochs=tiny.epochs + 1)
+    assert run.config_file.read_bytes() == before
