@@ -252,6 +252,11 @@ def _add_model_use(parser) -> None:
         metavar="X",
         help="leave out regions below this share of the picture (default: the model's)",
     )
+    parser.add_argument(
+        "--second-look",
+        action=argparse.BooleanOptionalAction,
+        help="where a first look marks anything, judge it by three more, mirrored (default: the model's)",
+    )
     parser.add_argument("--level", type=int, metavar="N", help="prune a UNet++ to this level")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="default: auto")
@@ -386,6 +391,7 @@ def run_validate(args) -> int:
 
 
 def run_predict(args) -> int:
+    from polyp.data.familiar import Familiar
     from polyp.run import collect_inputs, predict_files, write_predictions
     from polyp.run.output import output_folder
     from polyp.run.prediction import left_out
@@ -397,15 +403,20 @@ def run_predict(args) -> int:
     model, metadata, point = _load(args)
     model.ensure_level(args.level)
     size = Config.from_dict(metadata["config"]).size
+    familiar = Familiar.from_dict(metadata["familiar"]) if metadata.get("familiar") else None
     out = output_folder(args.out, args.overwrite, files)  # last: it removes what --overwrite replaces
     predictions = predict_files(
-        model, files, size, **point, mirror=args.mirror, level=args.level, precision=args.precision
-    )
+        model, files, size, **point, familiar=familiar,
+        mirror=args.mirror, level=args.level, precision=args.precision,
+    )  # fmt: skip
     rows, errors = write_predictions(
         predictions, out, overlays=args.overlay, probabilities=args.probabilities, table=args.table
     )
     for error in errors:
         print(f"polyp predict: {error}", file=sys.stderr)
+    for row in rows:
+        if row["doubt"]:
+            print(f"polyp predict: {row['file']}: {row['doubt']}; its mask may mean nothing", file=sys.stderr)
     if rows:
         print(f"{len(rows)} masks in {out / 'masks'}, table in {out / f'predictions.{args.table}'}")
     return 1 if errors else 0
@@ -478,8 +489,13 @@ def _load(args):
             raise UsageError(f"{flag} is {value}; expected a number from 0 to 1")
     model, metadata = load_model(args.checkpoint)
     model = to_device(model, args.device)
-    stored = {"min_peak": 0.0, "min_share": 0.0} | metadata  # version 0.2 and earlier knew neither
-    point = {name: stored[name] if getattr(args, name) is None else getattr(args, name) for name in names}
+    stored = {
+        "min_peak": 0.0,
+        "min_share": 0.0,
+        "second_look": False,
+    } | metadata  # version 0.2 knew none of them
+    given = {name: getattr(args, name) for name in (*names, "second_look")}
+    point = {name: stored[name] if value is None else value for name, value in given.items()}
     return model, metadata, point
 
 

@@ -1,9 +1,9 @@
 """One file for a model: safetensors for the numbers, JSON for what they mean. Never a pickle.
 
 The metadata holds everything needed to use the weights: `config` (a `Config`), `preprocessing`, `threshold`,
-`min_peak`, `min_share`, `scores`, `data`, `split`, `versions` and `machine` (that trained them). A `last`
-checkpoint also holds the optimiser's tensors and the run's `history`, so that training goes on as if it had
-never stopped.
+`min_peak`, `min_share`, `second_look`, `familiar`, `scores`, `data`, `split`, `versions` and `machine` (that
+trained them). A `last` checkpoint also holds the optimiser's tensors and the run's `history`, so that
+training goes on as if it had never stopped.
 """
 
 import json
@@ -21,6 +21,7 @@ from torch import Tensor
 
 import polyp
 from polyp.config import Config
+from polyp.data.familiar import Familiar
 from polyp.disk import write_atomic
 from polyp.errors import DataError, UsageError, look_up
 from polyp.model.network import SegmentationNetwork, build_model
@@ -38,12 +39,15 @@ def metadata_of(
     threshold: float = 0.5,
     min_peak: float = 0.0,
     min_share: float = 0.0,
+    second_look: bool = False,
+    familiar: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The metadata of a checkpoint, all of it plain JSON values.
 
     `split` holds the prints of the frames of each part, see `Splits.prints`: what was learnt from can be
-    known again wherever it lies. `threshold`, `min_peak` and `min_share` are the operating point, see
-    `regions.shown_regions`.
+    known again wherever it lies. `threshold`, `min_peak`, `min_share` and `second_look` are the operating
+    point, see `prediction.predict_files`. `familiar` tells what is unlike the frames learnt from, see
+    `learn_familiar`.
     """
     return {
         "format": FORMAT,
@@ -52,6 +56,8 @@ def metadata_of(
         "threshold": threshold,
         "min_peak": min_peak,
         "min_share": min_share,
+        "second_look": second_look,
+        "familiar": dict(familiar or {}),
         "scores": scores,
         "data": data,
         "split": dict(split or {}),
@@ -117,7 +123,6 @@ def export_half(source: str | Path, target: str | Path, **changes: Any) -> Path:
 # The checkpoints that come with the package, see the cards beside them: name -> file.
 WEIGHTS = {
     "several": "unetpp-efficientnet-lite2.safetensors",
-    "pranet": "unetpp-efficientnet-lite2-pranet.safetensors",
     "clinicdb": "unetpp-efficientnet-lite0.safetensors",
 }
 SHIPPED = "several"  # the one to use when none is named
@@ -179,16 +184,27 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
 
 def _check_metadata(metadata: dict[str, Any], path: Path) -> None:
     """Refuse metadata of the wrong kind, before anything is made of it."""
-    kinds = {"config": dict, "scores": dict, "data": dict, "split": dict, "history": list}
+    kinds = dict.fromkeys(("config", "scores", "data", "split", "familiar"), dict) | {"history": list}
     for name, kind in kinds.items():
         if not isinstance(metadata.get(name, kind()), kind):
             raise DataError(f"{path}: its {name} is no {kind.__name__}; the metadata was changed")
+    if not all(isinstance(prints, str) for prints in metadata.get("split", {}).values()):
+        raise DataError(f"{path}: its split holds no text; the metadata was changed")
     if "config" not in metadata:
         raise DataError(f"{path}: its metadata has no config; it was changed")
     for name in ("threshold", "min_peak", "min_share"):
         value = metadata.get(name, 0.5)  # versions up to 0.2 had the first alone
         if type(value) not in (int, float) or not 0 <= value <= 1:
             raise DataError(f"{path}: its {name} is {str(value)[:40]}; expected a number from 0 to 1")
+    if type(metadata.get("second_look", False)) is not bool:
+        raise DataError(
+            f"{path}: its second_look is {str(metadata['second_look'])[:40]}; expected true or false"
+        )
+    if metadata.get("familiar"):
+        try:
+            Familiar.from_dict(metadata["familiar"])
+        except ValueError as error:
+            raise DataError(f"{path}: its familiar is {error}; the metadata was changed") from None
 
 
 def load_model(path: str | Path | None = None) -> tuple[SegmentationNetwork, dict[str, Any]]:

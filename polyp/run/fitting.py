@@ -10,6 +10,7 @@ import torch
 
 from polyp.config import Config
 from polyp.data.dataset import Splits, open_data
+from polyp.data.familiar import learn_familiar
 from polyp.errors import DataError, UsageError
 from polyp.model.losses import LOSSES
 from polyp.model.network import SegmentationNetwork, build_model
@@ -90,17 +91,24 @@ def _listeners(
 ) -> list[Callable[[Epoch], None]]:
     """What writes into the run folder after each epoch, in this order."""
     watched = data.train if data.val is None else data.val
+    describe = partial(
+        checkpoint.metadata_of,
+        config,
+        data=data.about,
+        split=data.prints,
+        familiar=learn_familiar(data.train),
+    )
     drawing = [
         partial(listeners.draw_curves, folder),
         partial(listeners.draw_samples, folder, watched, config.precision),
     ]
     return [
-        partial(listeners.save_best, folder, config, data),
+        partial(listeners.save_best, folder, describe),
         partial(listeners.write_log, folder),
         *(drawing if pictures else []),
         listeners.tensorboard(folder, done_epochs),
         # Last of all: a run that is killed before it does the whole epoch again.
-        partial(listeners.save_last, folder, config, data),
+        partial(listeners.save_last, folder, describe),
     ]
 
 

@@ -2,32 +2,33 @@
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import torch
 
-from polyp.config import Config
-from polyp.data.dataset import PolypDataset, Splits
+from polyp.data.dataset import PolypDataset
 from polyp.disk import write_atomic
 from polyp.run import checkpoint
 from polyp.run.folder import RunFolder
 from polyp.run.prediction import predict_masks
-from polyp.run.training import Epoch
+from polyp.run.training import Epoch, Row
 
 SAMPLES = 4
 
 
-def save_best(folder: RunFolder, config: Config, data: Splits, epoch: Epoch) -> None:
+Describe = Callable[[Row], dict[str, Any]]  # from the scores of an epoch to a checkpoint's metadata
+
+
+def save_best(folder: RunFolder, describe: Describe, epoch: Epoch) -> None:
     """Write `best.safetensors` where this epoch is the best so far."""
     if epoch.is_best:
-        metadata = checkpoint.metadata_of(config, epoch.history[-1], data.about, data.prints)
-        checkpoint.save_checkpoint(folder.best, epoch.model, metadata)
+        checkpoint.save_checkpoint(folder.best, epoch.model, describe(epoch.history[-1]))
 
 
-def save_last(folder: RunFolder, config: Config, data: Splits, epoch: Epoch) -> None:
+def save_last(folder: RunFolder, describe: Describe, epoch: Epoch) -> None:
     """Write `last.safetensors`, to resume from: with the optimiser and the history."""
-    metadata = checkpoint.metadata_of(config, epoch.history[-1], data.about, data.prints)
-    metadata["history"] = epoch.history
+    metadata = describe(epoch.history[-1]) | {"history": epoch.history}
     checkpoint.save_checkpoint(folder.last, epoch.model, metadata, epoch.optimizer)
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from polyp.data import augmentation as augment
+from polyp.data.familiar import Familiar
 from polyp.data.images import list_images, natural_sort, read_image
 from polyp.disk import make_folder, write_atomic
 from polyp.errors import DataError, UsageError, name_some
@@ -60,18 +61,80 @@ def predict_probs(
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise UsageError(f"image is {image.dtype} {image.shape}; expected uint8 RGB (H, W, 3)")
-    small, _ = augment.apply(augment.evaluation_pipeline(size), image)
-    batch = torch.from_numpy(small).permute(2, 0, 1)[None].to(model.device)  # (h, w, 3) -> (1, 3, h, w)
-    out_size = out_size or image.shape[:2]
-    probs = torch.zeros(out_size, device=model.device)
-    chosen = MIRRORINGS if mirror else MIRRORINGS[:1]
-    for dims in chosen:
-        with autocast(model.device, precision):
-            logits = model(batch.flip(dims), level)[-1].flip(dims)  # (1, 1, h, w)
-        probs += resize_logits(logits.float(), out_size)[0, 0].sigmoid() / len(chosen)
+    batch, out_size = as_batch(model, image, size), out_size or image.shape[:2]
+    probs = look(model, batch, out_size, (), level, precision)
+    if mirror:
+        probs = look_again(model, batch, probs, level, precision)
+    probs = probs[0]
     if probs.isnan().any():
         raise DataError("the network answers with NaN; the checkpoint is broken")
     return probs.cpu().numpy()
+
+
+@torch.inference_mode()
+def confirm(
+    model: SegmentationNetwork,
+    image: np.ndarray,
+    size: tuple[int, int],
+    probs: np.ndarray,
+    level: int | None = None,
+    precision: str = "auto",
+) -> np.ndarray:
+    """What four looks at a picture, mirrored each way, say on average; `probs` is the first of them.
+
+    Args:
+        model, image, size, level, precision: see `predict_probs`.
+        probs: what that has answered, float32 (H, W).
+
+    Returns:
+        float32 (H, W), 0 to 1: the evidence for `regions.shown_regions`.
+    """
+    first = torch.from_numpy(probs)[None].to(model.device)
+    return look_again(model, as_batch(model, image, size), first, level, precision)[0].cpu().numpy()
+
+
+def as_batch(model: SegmentationNetwork, image: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+    """A picture uint8 (H, W, 3) as a batch of one, (1, 3, h, w), resized, on the model's device."""
+    small, _ = augment.apply(augment.evaluation_pipeline(size), image)
+    return torch.from_numpy(small).permute(2, 0, 1)[None].to(model.device)
+
+
+def look(
+    model: SegmentationNetwork,
+    batch: torch.Tensor,
+    out_size: tuple[int, int],
+    dims: tuple[int, ...],
+    level: int | None = None,
+    precision: str = "auto",
+) -> torch.Tensor:
+    """The probabilities for a batch that is mirrored along `dims`, mirrored back.
+
+    Args:
+        model: on the device of the batch.
+        batch: uint8 RGB (N, 3, h, w).
+        out_size: height and width of the answer.
+        dims: 2 for up-down, 3 for left-right.
+        level, precision: see `predict_probs`.
+
+    Returns:
+        float32 (N, H, W), 0 to 1.
+    """
+    with autocast(model.device, precision):
+        logits = model(batch.flip(dims), level)[-1].flip(dims)  # (N, 1, h, w)
+    return resize_logits(logits.float(), out_size)[:, 0].sigmoid()
+
+
+def look_again(
+    model: SegmentationNetwork,
+    batch: torch.Tensor,
+    probs: torch.Tensor,
+    level: int | None = None,
+    precision: str = "auto",
+) -> torch.Tensor:
+    """The mean of four looks at a batch, mirrored each way, of which the first gave `probs` (N, H, W)."""
+    size = (int(probs.shape[-2]), int(probs.shape[-1]))
+    others = [look(model, batch, size, dims, level, precision) for dims in MIRRORINGS[1:]]
+    return (probs + sum(others)) / len(MIRRORINGS)
 
 
 @torch.inference_mode()
@@ -91,12 +154,14 @@ def predict_masks(model: SegmentationNetwork, images: torch.Tensor, precision: s
 
 
 class Prediction(NamedTuple):
-    """One picture's result: its file, the picture, the probabilities float32 (H, W) and the mask."""
+    """One picture's result: its file, the picture, the probabilities float32 (H, W), the mask, and what makes
+    the picture unlike those that the network learnt from, if anything does."""
 
     file: Path
     image: np.ndarray
     probs: np.ndarray
     mask: np.ndarray  # uint8 {0, 1} (H, W)
+    doubt: str = ""
 
 
 def predict_files(
@@ -106,6 +171,8 @@ def predict_files(
     threshold: float = 0.5,
     min_peak: float = 0.0,
     min_share: float = 0.0,
+    second_look: bool = False,
+    familiar: Familiar | None = None,
     **options,
 ) -> Iterator[Prediction | DataError]:
     """Predict file after file.
@@ -115,6 +182,9 @@ def predict_files(
         files: pictures; read one at a time.
         threshold: a pixel is polyp above this probability.
         min_peak, min_share: which regions are shown, see `regions.shown_regions`.
+        second_look: judge regions by the mean of four looks, mirrored each way; only pictures in which the
+            first look marks anything are looked at again.
+        familiar: what the network learnt from, to doubt other pictures.
 
     Yields:
         a prediction for each file, or for one that cannot be read the error, so the others still go on.
@@ -126,8 +196,13 @@ def predict_files(
             yield error
             continue
         probs = predict_probs(model, image, size, **options)
-        mask = shown_regions(probs, threshold, min_peak, min_share)
-        yield Prediction(file, image, probs, mask.astype(np.uint8))
+        evidence = None
+        if second_look and not options.get("mirror") and (probs > threshold).any():
+            others = {name: value for name, value in options.items() if name in ("level", "precision")}
+            evidence = confirm(model, image, size, probs, **others)
+        mask = shown_regions(probs, threshold, min_peak, min_share, evidence)
+        doubt = familiar.doubt(image, size) if familiar else ""
+        yield Prediction(file, image, probs, mask.astype(np.uint8), doubt)
 
 
 def collect_inputs(inputs: Iterable[str | Path]) -> list[Path]:
@@ -170,7 +245,7 @@ def table_row(prediction: Prediction) -> dict:
     Returns:
         file; height, width (pixels); area_share of the frame, 0 to 1; components, the number of
         8-connected regions; boxes, a list of [x, y, width, height] in pixels, largest region first;
-        mean_probability over the predicted polyp, None where there is none.
+        mean_probability over the predicted polyp, None where there is none; and doubt, see `Prediction`.
     """
     mask, probs = prediction.mask, prediction.probs
     count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
@@ -183,6 +258,7 @@ def table_row(prediction: Prediction) -> dict:
         "components": count - 1,
         "boxes": [region[:4] for region in regions],
         "mean_probability": round(float(probs[mask == 1].mean()), 4) if mask.any() else None,
+        "doubt": prediction.doubt,
     }
 
 

@@ -18,7 +18,11 @@ def largest_region(mask: np.ndarray) -> int:
 
 
 def shown_regions(
-    probs: np.ndarray, threshold: float = 0.5, min_peak: float = 0.0, min_share: float = 0.0
+    probs: np.ndarray,
+    threshold: float = 0.5,
+    min_peak: float = 0.0,
+    min_share: float = 0.0,
+    evidence: np.ndarray | None = None,
 ) -> np.ndarray:
     """The mask of a probability map, without the regions of which the network is less sure.
 
@@ -27,18 +31,20 @@ def shown_regions(
     Args:
         probs: (H, W), 0 to 1.
         threshold: a pixel is polyp above this probability.
-        min_peak: an 8-connected region is shown if its highest probability is above this,
+        min_peak: an 8-connected region is shown if its highest evidence is above this,
         min_share: and if it takes at least this share of the picture.
+        evidence: (H, W), 0 to 1, such as the mean of several looks; by default `probs`.
 
     Returns:
-        bool (H, W). With a `min_peak` above the threshold or a `min_share` above 0, regions below `SPECK`
-        pixels go too.
+        bool (H, W). Where either can leave anything out, regions below `SPECK` pixels go too.
     """
     mask = probs > threshold
-    if min_peak <= threshold and min_share <= 0:
+    least = threshold if evidence is None else 0.0  # what every region's peak is above
+    if min_peak <= least and min_share <= 0:
         return mask
     regions, count = ndimage.label(mask, EIGHT)
     shown = np.bincount(regions.ravel()) >= max(SPECK, min_share * mask.size)
-    shown[1:] &= ndimage.maximum(probs, regions, np.arange(1, count + 1)) > min_peak
+    judged = probs if evidence is None else evidence
+    shown[1:] &= ndimage.maximum(judged, regions, np.arange(1, count + 1)) > min_peak
     shown[0] = False  # the background
     return shown[regions]

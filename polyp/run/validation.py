@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from polyp.data.dataset import PolypDataset
@@ -15,6 +14,7 @@ from polyp.model.losses import Loss, bce_dice_loss, deep_supervision
 from polyp.model.metrics import SCORES, AverageMeter, concatenate, count_pixels, summarise
 from polyp.model.network import SegmentationNetwork, resize_logits
 from polyp.run.hardware import autocast, loader_workers
+from polyp.run.prediction import look_again
 from polyp.run.regions import largest_region, shown_regions
 
 
@@ -39,6 +39,7 @@ def validate(
     threshold: float = 0.5,
     min_peak: float = 0.0,
     min_share: float = 0.0,
+    second_look: bool = False,
     level: int | None = None,
     batch_size: int = 8,
     precision: str = "auto",
@@ -54,6 +55,7 @@ def validate(
         loss: of one head; with deep supervision the heads are averaged, as in training.
         threshold: a pixel is polyp above this probability.
         min_peak, min_share: which regions count, see `regions.shown_regions`.
+        second_look: judge regions by four looks where the first marks anything, as `predict_files` does.
         level: prune a UNet++ to this level.
         batch_size: frames at a time (1 where masks have their original sizes).
         precision: auto, fp32 or bf16.
@@ -79,7 +81,16 @@ def validate(
                     f"the logits hold NaN on frames {frames}; look for a diverged training run (lower lr, or "
                     "precision=fp32) or a broken checkpoint"
                 )
-            masks = _masks(outputs[-1], threshold=threshold, min_peak=min_peak, min_share=min_share)
+            probs = outputs[-1][:, 0].float().sigmoid()
+            evidence = probs.clone()
+            if second_look and (probs > threshold).any():
+                marks = (probs > threshold).flatten(1).any(dim=1)
+                evidence[marks] = look_again(model, image[marks], probs[marks], level, precision)
+            shown = (
+                shown_regions(frame, threshold, min_peak, min_share, judged)
+                for frame, judged in zip(probs.cpu().numpy(), evidence.cpu().numpy(), strict=True)
+            )
+            masks = np.stack(list(shown))
             parts.append(count_pixels(torch.from_numpy(masks)[:, None], target.cpu() > 0))
             marked += [largest_region(mask) >= SPECK for mask in masks]
     counts = concatenate(parts)
@@ -89,9 +100,3 @@ def validate(
     table = pd.DataFrame(columns)
     clean = table["marked"][(counts.tp + counts.fn).numpy() == 0]
     return Validation(meter.avg, summarise(counts) | {"clean_marked": float(clean.mean())}, table)
-
-
-def _masks(logits: Tensor, **point: float) -> np.ndarray:
-    """bool (N, H, W)"""
-    probs = logits[:, 0].float().sigmoid().cpu().numpy()
-    return np.stack([shown_regions(frame, **point) for frame in probs])

@@ -43,7 +43,7 @@ def test_what_comes_back_is_what_went_in(saved):
     assert metadata["scores"] == {"val_dice": 0.5}
     assert (metadata["min_peak"], metadata["min_share"]) == (0, 0)
     parts = {"format", "config", "preprocessing", "threshold", "min_share", "scores", "data", "versions"}
-    assert set(metadata) == parts | {"machine", "split", "min_peak"}
+    assert set(metadata) == parts | {"machine", "split", "min_peak", "second_look", "familiar"}
     assert metadata["split"] == {"train": "ab"}
     other = torch.optim.AdamW(loaded.parameters(), 0.01)
     restore_optimizer(other, loaded, read_checkpoint(path)[0])
@@ -145,6 +145,10 @@ def test_a_full_disk_keeps_the_last_checkpoint(saved, monkeypatch):
         ({"min_peak": [0.5]}, "its min_peak is"),
         ({"split": []}, "its split is no dict"),
         ({"scores": 1}, "its scores is no dict"),
+        ({"split": {"train": ["ab"]}}, "its split holds no text"),
+        ({"second_look": 1}, "its second_look is 1; expected true or false"),
+        ({"familiar": [1]}, "its familiar is no dict"),
+        ({"familiar": {"center": [1]}}, "its familiar is no density of figures"),
         ({"format": {}}, "checkpoint format {}; this version reads 1"),
     ],
 )

@@ -1,5 +1,6 @@
 import json
 import tracemalloc
+from importlib.resources import files
 
 import cv2
 import numpy as np
@@ -10,10 +11,12 @@ from PIL import Image
 
 from polyp.config import configure
 from polyp.data.dataset import open_part
-from polyp.data.images import read_image
+from polyp.data.familiar import Familiar
+from polyp.data.images import read_image, write_png
 from polyp.errors import DataError, UsageError
 from polyp.model.network import build_model
 from polyp.run import prediction as module
+from polyp.run.checkpoint import load_model
 from polyp.run.prediction import (
     Prediction,
     collect_inputs,
@@ -120,6 +123,7 @@ def test_what_is_written(tmp_path):
         "components": 2,
         "boxes": [[10, 5, 20, 10], [50, 30, 2, 3]],
         "mean_probability": round((200 * 0.9 + 6 * 0.7) / 206, 4),
+        "doubt": "",
     }
     assert table_row(item) == expected
     for table in ("csv", "json"):
@@ -150,7 +154,7 @@ def test_nothing_found_is_a_row_too(tmp_path):
 def test_memory_does_not_grow_with_the_number_of_pictures(monkeypatch, model, tmp_path):
     file = picture(tmp_path / "a.png", size=(400, 500))
     monkeypatch.setattr(
-        module, "predict_probs", lambda model, image, size: np.zeros(image.shape[:2], np.float32)
+        module, "predict_probs", lambda model, image, size, **_: np.zeros(image.shape[:2], np.float32)
     )
     peaks = []
     for count in (2, 20):
@@ -179,3 +183,45 @@ def test_mistakes(model):
     model.heads["2"].bias.data.fill_(float("nan"))
     with pytest.raises(DataError, match="answers with NaN"):
         predict_probs(model, np.zeros((4, 4, 3), np.uint8), SIZE)
+
+
+def test_a_picture_unlike_those_learnt_from_is_doubted(tmp_path):
+    """The command says so, the table holds it, and the mask is there all the same."""
+    model, metadata = load_model()
+    (tmp_path / "in").mkdir()
+    write_png(tmp_path / "in" / "black.png", np.zeros((288, 384, 3), np.uint8))
+    frame = files("polyp.data") / "sample" / "images" / "stalk.jpg"
+    (tmp_path / "in" / "stalk.jpg").write_bytes(frame.read_bytes())
+    familiar = Familiar.from_dict(metadata["familiar"])
+    pictures = collect_inputs([tmp_path / "in"])
+    found = list(predict_files(model, pictures, SIZE, familiar=familiar))
+    rows, _ = write_predictions(found, tmp_path / "out")
+    assert [row["doubt"] for row in rows] == ["almost black", ""]
+    assert pd.read_csv(tmp_path / "out" / "predictions.csv")["doubt"].fillna("").tolist() == [
+        "almost black",
+        "",
+    ]
+    assert (tmp_path / "out" / "masks" / "black.png").is_file()
+
+
+def test_only_a_marked_picture_is_looked_at_again(model, tmp_path, monkeypatch):
+    """The first look draws the outlines; four together say which regions are shown."""
+    looks = []
+
+    def look(model, batch, size, dims, level=None, precision="auto"):
+        looks.append(dims)
+        probs = torch.full((1, *size), 0.1)
+        probs[0, 2:12, 2:12] = 0.9 if dims == () else 0.5
+        return probs
+
+    monkeypatch.setattr(module, "look", look)
+    file = picture(tmp_path / "a.png", (20, 30))
+    shown = {}
+    for threshold, min_peak in ((0.95, 0.0), (0.6, 0.58), (0.6, 0.62)):  # the mean of the four looks is 0.6
+        looks.clear()
+        options = {"threshold": threshold, "min_peak": min_peak, "second_look": True}
+        (found,) = predict_files(model, [file], SIZE, **options)
+        shown[threshold, min_peak] = int(found.mask.sum()), list(looks)
+    assert shown[0.95, 0.0] == (0, [()])
+    assert shown[0.6, 0.58] == (100, [(), (3,), (2,), (2, 3)])
+    assert shown[0.6, 0.62] == (0, [(), (3,), (2,), (2, 3)])

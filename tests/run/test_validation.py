@@ -8,11 +8,12 @@ from torch.nn.functional import interpolate
 
 from polyp.config import changed
 from polyp.data.dataset import open_data, open_part
-from polyp.data.images import write_png
+from polyp.data.images import read_image, write_png
 from polyp.disk import make_folder
 from polyp.model.losses import bce_dice_loss
 from polyp.model.metrics import confusion_counts, dice_score
 from polyp.model.network import SegmentationNetwork, build_model
+from polyp.run.prediction import confirm, predict_files, predict_probs
 from polyp.run.validation import validate
 
 
@@ -106,3 +107,29 @@ def test_clean_frames_are_marked_or_not(tiny, frames_folder, tmp_path, model):
     with_polyp = table.drop(clean)
     assert found.scores["dice_per_image"] == pytest.approx(with_polyp["dice"].mean())
     assert math.isnan(validate(Marking(), open_part(tiny, "test"), precision="fp32").scores["clean_marked"])
+
+
+def test_a_second_look_is_as_in_prediction(tiny, model, tmp_path):
+    """The same frames, one after the other through `predict_files`, are marked alike."""
+    dataset = open_part(tiny, "test")
+    files = []
+    for i in range(len(dataset)):
+        # as large as the masks, so that both ways shrink the same picture to the same pixels
+        image = dataset[i][0].permute(1, 2, 0).numpy()
+        files.append(write_png(tmp_path / f"{i}.png", np.kron(image, np.ones((2, 2, 1), np.uint8))))
+    first = [predict_probs(model, read_image(file), tiny.size, precision="fp32") for file in files]
+    point = {"threshold": float(np.median([np.quantile(probs, 0.97) for probs in first]))}
+    peaks = [
+        confirm(model, read_image(file), tiny.size, probs, precision="fp32")[probs > point["threshold"]].max()
+        for file, probs in zip(files, first, strict=True)
+        if probs.max() > point["threshold"]
+    ]
+    point |= {"min_peak": float(np.median(peaks)), "second_look": True}  # and shows some of these
+    expected = [found.mask for found in predict_files(model, files, tiny.size, **point, precision="fp32")]
+    dataset.full_size_masks = False
+    dataset.cache.masks = np.zeros((len(dataset.cache.masks), 64, 64), np.uint8)
+    table = validate(model, dataset, **point, precision="fp32").table
+    assert (table["tp"] + table["fp"]).tolist() == [int(mask.sum()) for mask in expected]
+    marked = [mask.any() for mask in expected]
+    assert any(marked)
+    assert not all(marked)

@@ -12,9 +12,10 @@ import torch
 from polyp.__main__ import main
 from polyp.config import Config, configure
 from polyp.course.experiments import read_result
-from polyp.course.hospitals import elsewhere
+from polyp.course.hospitals import PLANS, elsewhere
 from polyp.data.cache import PRINT
 from polyp.data.dataset import PolypDataset, open_part
+from polyp.data.familiar import Familiar
 from polyp.data.split import PARTS, packaged_split, parts_of
 from polyp.model.network import build_model
 from polyp.run.checkpoint import (
@@ -29,11 +30,7 @@ from polyp.run.validation import validate
 
 # Read now: tests do not see the user's variables.
 PLACES = (Path(os.environ.get("POLYP_DATA") or "none"), Path(__file__).parents[3] / "shared")
-RESULTS = {
-    "clinicdb": "fold_0",
-    "several": "several",
-    "pranet": "pranet_0",
-}  # weights -> the experiment that made them
+RESULTS = {"clinicdb": "fold_0", "several": "several"}  # weights -> the experiment that made them
 
 
 @pytest.fixture(params=RESULTS)
@@ -50,11 +47,16 @@ def test_they_are_small_and_say_what_they_are(name):
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 
 
-@pytest.mark.parametrize(("name", "result"), [("several", "several"), ("pranet", "pranet_point")])
-def test_the_operating_point_is_the_one_that_was_chosen(name, result):
-    metadata, chosen = load_model(name)[1], read_result(result)["chosen"]
+def test_the_operating_point_is_the_one_that_was_chosen():
+    metadata, chosen = load_model("several")[1], read_result("several")["chosen"]
     assert metadata["threshold"] == 0.5
     assert (metadata["min_peak"], metadata["min_share"]) == (chosen["min_peak"], chosen["min_share"])
+    assert metadata["second_look"] == PLANS["several"].second_look
+
+
+def test_they_doubt_what_they_never_learnt(name):
+    familiar = Familiar.from_dict(load_model(name)[1]["familiar"])
+    assert familiar.doubt(np.zeros((288, 384, 3), np.uint8), (64, 64)) == "almost black"
 
 
 def test_they_know_the_frames_that_they_learnt_from(name):
