@@ -8,13 +8,15 @@ from typing import Any
 import pandas as pd
 
 from polyp.course.experiments import read_result
-from polyp.course.hospitals import ELSEWHERE, MOST, choose_point
+from polyp.course.hospitals import ELSEWHERE, HOSPITALS, MOST, choose_point
 from polyp.data.sources import NO_POLYP
 from polyp.data.split import packaged_split, parts_of
 from polyp.errors import DataError
 from polyp.model.intervals import bootstrap_mean
 
-OLD, NEW, PROTOCOL = "clinicdb_elsewhere", "several", "pranet_0"
+OLD, NEW = "clinicdb_elsewhere", "several"
+PROTOCOL = "pranet_1"  # the one of the runs of `PROTOCOLS` that came to its planned end
+PROTOCOLS = ("pranet_0", "pranet_1", "pranet_2")
 TITLES = {
     "cvc-clinicdb": "CVC-ClinicDB, the videos of fold 0",
     "kvasir-seg": "Kvasir-SEG, PraNet's test frames",
@@ -30,6 +32,7 @@ PUBLISHED = {
     "PraNet": (0.899, 0.898, 0.712, 0.628, 0.871),
     "Polyp-PVT": (0.937, 0.917, 0.808, 0.787, 0.900),
 }
+SOURCES = ("cvc-clinicdb", "kvasir-seg", *(f"polypgen C{k}" for k in range(1, 7)))  # of `HOSPITALS`
 CVC_300 = {f"cvc-colondb/{number}" for number in range(149, 209)}
 
 
@@ -132,7 +135,7 @@ def alarms(frames: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def stricter(new: dict[str, Any], most: float = 0.05) -> dict[str, float]:
+def another_limit(new: dict[str, Any], most: float = 0.10) -> dict[str, float]:
     """The operating point that another limit on the clean validation frames would have chosen, and the shares
     of the test part's clean frames and polyps that it marks and finds."""
     point = choose_point(new["sets"]["val"]["operating"], most)
@@ -144,27 +147,30 @@ def stricter(new: dict[str, Any], most: float = 0.05) -> dict[str, float]:
 
 
 def protocol() -> list[dict[str, Any]]:
-    """PraNet's protocol, one row per test set: name, frames, ours by two conventions, published rows."""
-    frames = frames_of(read_result(PROTOCOL), "test", *ELSEWHERE)
+    """PraNet's protocol, one row per test set: name, frames; ours, by run, the mean Dice by two conventions
+    (`toolbox`, `half`) and the share of frames below 0.5 (`low`); published, by paper."""
     names = {
         "cvc-clinicdb": "ClinicDB",
         "kvasir-seg": "Kvasir",
         "cvc-colondb": "ColonDB",
         "etis-larib": "ETIS",
     }
-    parts = {name: frames[frames["source"] == source] for source, name in names.items()}
-    parts["CVC-300"] = frames[frames["frame"].isin(CVC_300)]
-    return [
-        {
-            "name": name,
-            "frames": len(part),
-            "toolbox": part["dice_pranet"].mean(),
-            "half": part["dice"].mean(),
-            "low": (part["dice"] < 0.5).mean(),
-            "published": {paper: row[column] for paper, row in PUBLISHED.items()},
-        }
-        for column, (name, part) in enumerate(parts.items())
-    ]
+    rows: dict[str, dict[str, Any]] = {}
+    for run in filter(has, PROTOCOLS):
+        frames = frames_of(read_result(run), "test", *ELSEWHERE)
+        parts = {name: frames[frames["source"] == source] for source, name in names.items()}
+        parts["CVC-300"] = frames[frames["frame"].isin(CVC_300)]
+        for column, (name, part) in enumerate(parts.items()):
+            published = {paper: row[column] for paper, row in PUBLISHED.items()}
+            row = rows.setdefault(
+                name, {"name": name, "frames": len(part), "ours": {}, "published": published}
+            )
+            row["ours"][run] = {
+                "toolbox": part["dice_pranet"].mean(),
+                "half": part["dice"].mean(),
+                "low": (part["dice"] < 0.5).mean(),
+            }
+    return list(rows.values())
 
 
 def matrix() -> pd.DataFrame:
@@ -185,6 +191,94 @@ def matrix() -> pd.DataFrame:
     videos = pd.DataFrame(read_result("fold_0")["frames"])
     found["ClinicDB"] = pd.concat([found["ClinicDB"], pd.Series({"cvc-clinicdb": videos["dice"].mean()})])
     return pd.DataFrame(found).T.reindex(columns=list(TITLES))
+
+
+def left_out() -> list[dict[str, Any]]:
+    """Each hospital left out once, one row each: title, and of all its frames with a polyp the count, the
+    number of groups, the mean Dice of the network that never saw it, its interval and the share below 0.5.
+    And fairly compared, on its frames that the seven other networks held out (`shared`): Dice `without` it,
+    and the mean of those seven, which learnt from its other frames (`within`).
+    """
+    rows = []
+    for hospital, source in zip(HOSPITALS, SOURCES, strict=True):
+        own = _polyps_of(f"without_{hospital}", "test")
+        others = [_polyps_of(f"without_{other}", "left out") for other in HOSPITALS if other != hospital]
+        parts = [part[part["source"] == source] for part in others]
+        shared = own[own["frame"].isin(parts[0]["frame"])]
+        rows.append(
+            {
+                "title": TITLES[source].split(",")[0] if "polypgen" not in source else TITLES[source],
+                "frames": len(own),
+                "groups": own["group"].nunique(),
+                "dice": own["dice"].mean(),
+                "interval": bootstrap_mean(own["dice"], own["group"]),
+                "low": (own["dice"] < 0.5).mean(),
+                "shared": len(shared),
+                "without": shared["dice"].mean(),
+                "within": sum(part["dice"].mean() for part in parts) / len(parts),
+            }
+        )
+    return rows
+
+
+def matrix_left_out() -> pd.DataFrame:
+    """Mean Dice: a row for each network, named after what it never saw, a column for each hospital.
+
+    The hospital that was left out is scored on all its frames, the others on those held out.
+    """
+    found = {}
+    for hospital, source in zip(HOSPITALS, SOURCES, strict=True):
+        frames = pd.concat([_polyps_of(f"without_{hospital}", part) for part in ("test", "left out")])
+        found[source] = frames.groupby("source")["dice"].mean()
+    return pd.DataFrame(found).T.reindex(columns=list(SOURCES))
+
+
+def _polyps_of(name: str, part: str) -> pd.DataFrame:
+    frames = frames_of(read_result(name), part)
+    return frames[frames["source"] != NO_POLYP]
+
+
+def folds_with_others() -> list[dict[str, Any]]:
+    """ClinicDB's folds by video, one row each and one of all: fold, frames, and the mean Dice and the share
+    below 0.5 of the test frames, trained on ClinicDB alone (`fold_0` ...) and with other hospitals."""
+    tables = []
+    for fold in range(5):
+        alone = pd.DataFrame(read_result(f"fold_{fold}")["frames"])[["frame", "dice"]]
+        alone["frame"] = "cvc-clinicdb/" + alone["frame"].astype(str)
+        more = frames_of(read_result(f"several_fold_{fold}"), "test").assign(fold=fold)
+        more["frame"] = "cvc-clinicdb/" + more["frame"].str.rpartition("/")[2]
+        tables.append(more.merge(alone, on="frame", suffixes=("", "_alone"), validate="1:1"))
+    return [
+        {
+            "fold": "all" if len(table["fold"].unique()) > 1 else int(table["fold"].iloc[0]),
+            "frames": len(table),
+            "alone": table["dice_alone"].mean(),
+            "more": table["dice"].mean(),
+            "interval": bootstrap_mean(table["dice"], table["group"]),
+            "low_alone": (table["dice_alone"] < 0.5).mean(),
+            "low": (table["dice"] < 0.5).mean(),
+        }
+        for table in [*tables, pd.concat(tables)]
+    ]
+
+
+def _folds() -> dict[str, Any]:
+    if not has(*(f"several_fold_{k}" for k in range(5))):
+        return {"folds": []}
+    return {"folds": folds_with_others(), "folds_epochs": read_result("several_fold_0")["config"]["epochs"]}
+
+
+def _left_out() -> dict[str, Any]:
+    if not has(*(f"without_{hospital}" for hospital in HOSPITALS)):
+        return {"left_out": []}
+    rows = left_out()
+    short = {source: source.removeprefix("cvc-").removeprefix("polypgen ") for source in SOURCES}
+    return {
+        "left_out": rows,
+        "left_out_epochs": read_result("without_c1")["config"]["epochs"],
+        "within_gain": sum(row["within"] - row["without"] for row in rows) / len(rows),
+        "matrix": matrix_left_out().rename(index=short, columns=short),
+    }
 
 
 def clean_in_training() -> list[dict[str, Any]]:
@@ -212,7 +306,7 @@ def clean_in_training() -> list[dict[str, Any]]:
 
 def numbers_elsewhere(sizes: dict[str, tuple[float, float]]) -> dict[str, Any]:
     """What the templates may quote; empty while a result is missing."""
-    if not has(OLD, NEW, "several_base"):
+    if not has(OLD, NEW):
         return {}
     frames, new = compared(), read_result(NEW)
     split = packaged_split(new["config"]["data"], "mixed")
@@ -222,21 +316,21 @@ def numbers_elsewhere(sizes: dict[str, tuple[float, float]]) -> dict[str, Any]:
     assert areas is not None
     assert old is not None
     parts, empty = parts_of(split), set("polypgen/" + areas["frame"][areas["area"] == 0].astype(str))
-    base = read_result("several_base")
     return {
         "run": new,
         "most": MOST,
         "dice": max(new["curve"]["val_dice"]),
-        "base_dice": max(base["curve"]["val_dice"]),
-        "base_epochs": (len(base["curve"]["epoch"]), base["config"]["epochs"]),
         "trained": {part: len(found) for part, found in parts.items()},
         "clean_share": len(empty & set(parts["train"])) / len(parts["train"]),
         "old_trained": len(parts_of(old)["train"]),
         "hospitals": by_hospital(frames),
         "sizes": by_size(frames, sizes),
         "alarms": alarms(frames),
-        "stricter": stricter(new),
+        "another": another_limit(new),
         "protocol": protocol() if has(PROTOCOL) else [],
-        "protocol_run": read_result(PROTOCOL) if has(PROTOCOL) else {},
+        "protocol_runs": {name: read_result(name) for name in filter(has, PROTOCOLS)},
+        "doubts": read_result("doubts") if has("doubts") else {},
+        **_folds(),
+        **_left_out(),
         "clean": clean_in_training() if has("clean_in", "clean_out") else [],
     }

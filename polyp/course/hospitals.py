@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from polyp.config import Config, changed, configure
+from polyp.config import Config, changed
 from polyp.course.finished import lists, open_finished
 from polyp.data.dataset import PolypDataset, open_part
 from polyp.data.images import SPECK
@@ -19,7 +19,7 @@ from polyp.model.network import SegmentationNetwork
 from polyp.run.checkpoint import load_model, versions
 from polyp.run.folder import RunFolder
 from polyp.run.hardware import machine
-from polyp.run.prediction import predict_probs
+from polyp.run.prediction import confirm, predict_probs
 from polyp.run.regions import shown_regions
 from polyp.run.scoring.measures import counts_by_threshold, dice_iou, stretch
 
@@ -27,9 +27,12 @@ THREE = "cvc-clinicdb+kvasir-seg+polypgen"
 HOSPITALS = ("clinicdb", "kvasir", "c1", "c2", "c3", "c4", "c5", "c6")  # in the order of the split's folds
 ELSEWHERE = ("cvc-colondb", "etis-larib")  # never trained on, never chosen on
 
-PEAKS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.985, 0.99, 0.993, 0.995, 0.996, 0.997, 0.998, 0.999)
+PEAKS = (
+    *(0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.985, 0.99),
+    *(0.993, 0.995, 0.996, 0.997, 0.998, 0.9985, 0.999, 0.9995),
+)
 LEAST_AREAS = (0.0, 0.001, 0.0025, 0.005, 0.01, 0.02)  # of the frame; and never below `SPECK` pixels
-MOST = 0.10  # of the clean validation frames may be marked
+MOST = 0.05  # of the clean validation frames may be marked: half of what is wished for elsewhere
 FOUND = 0.5  # a polyp is found if this share of its pixels is marked
 
 
@@ -37,63 +40,54 @@ FOUND = 0.5  # a polyp is found if this share of its pixels is marked
 class Plan:
     """One experiment: its configuration's settings, and the parts that are scored after training.
 
-    `parts` are of the run's own split; `elsewhere` are other sets, of which every frame is scored.
+    `parts` are of the run's own split; `elsewhere` are other sets, of which every frame is scored. With
+    `second_look`, regions are judged by four looks, see `predict_files`.
     """
 
     settings: dict[str, Any]
     parts: tuple[str, ...] = ("val",)
     elsewhere: tuple[str, ...] = ()
+    second_look: bool = False
 
 
 # At the size that PraNet and those after it train at; for a GPU, since an epoch takes 40 minutes on 2 cores.
 LARGE: dict[str, Any] = {
     "preset": "transfer", "data": THREE, "split": "mixed", "augment": "strong", "balance": 0.5,
     "encoder": "efficientnet-lite2", "size": (352, 352), "batch_size": 16, "schedule": "cosine",
-    "epochs": 28, "workers": 3,
+    "epochs": 24, "workers": 2,
 }  # fmt: skip
-# Smaller, so that a table of many runs takes minutes there: for comparing, not for the best score.
+# Half the pixels and fewer epochs, for the tables of many runs.
+MEDIUM: dict[str, Any] = LARGE | {"size": (256, 256), "epochs": 7}
+# Smaller still: for comparing two ways of training, not for the best score.
 SMALL: dict[str, Any] = LARGE | {"encoder": "efficientnet-lite0", "size": (192, 192), "epochs": 10}
-# From the best epoch of another plan, on 2 cores: smaller frames and a lower learning rate.
-TUNED: dict[str, Any] = LARGE | {"size": (288, 288), "batch_size": 8, "workers": 0, "lr": 5e-4, "epochs": 2}
-
-
-def _best_of(plan: str) -> str:
-    return f"runs/experiments/{plan}/best.safetensors"
-
 
 PLANS: dict[str, Plan] = {
-    "several_base": Plan(LARGE, ()),  # its curve tells enough
-    "several": Plan(TUNED | {"init": _best_of("several_base")}, ("val", "test"), ELSEWHERE),
-    "several_lite0": Plan(
-        LARGE | {"encoder": "efficientnet-lite0", "size": (256, 256)}, ("val", "test"), ELSEWHERE
-    ),
-    **{
-        f"clean_{name}": Plan(SMALL | {"clean": clean, "epochs": epochs}, ("val", "test"))
-        for name, clean, epochs in (("in", True, 10), ("out", False, 12))  # within 2 % as many steps
-    },
+    "several": Plan(LARGE, ("val", "test"), ELSEWHERE, second_look=True),
     **{
         f"pranet_{seed}": Plan(
             LARGE
             | {"data": "cvc-clinicdb+kvasir-seg", "split": "pranet", "refit": True, "balance": 0.0}
-            | {"epochs": 36, "seed": seed},
+            | {"seed": seed},
             ("test",),
             (*ELSEWHERE, "polypgen"),
         )
         for seed in range(3)
     },
     **{
+        f"clean_{name}": Plan(SMALL | {"clean": clean, "epochs": epochs}, ("val", "test"))
+        for name, clean, epochs in (("in", True, 10), ("out", False, 12))  # within 2 % as many steps
+    },
+    **{
         f"several_fold_{k}": Plan(
-            SMALL
+            MEDIUM
             | {"data": "cvc-clinicdb", "split": "sequence", "fold": k, "add": "kvasir-seg+polypgen"}
-            | {"size": (256, 256), "epochs": 6},
+            | {"epochs": 8},
             ("val", "test"),
         )
         for k in range(5)
     },
     **{
-        f"without_{hospital}": Plan(
-            SMALL | {"split": "hospital", "fold": k, "epochs": 7}, ("val", "test", "left out")
-        )
+        f"without_{hospital}": Plan(MEDIUM | {"split": "hospital", "fold": k}, ("val", "test", "left out"))
         for k, hospital in enumerate(HOSPITALS)
     },
     **{
@@ -120,11 +114,11 @@ def score_plan(name: str, folder: RunFolder, data_path: str | Path | None = None
     model, config, facts = open_finished(folder)
     plan, sets, chosen = PLANS[name], {}, None
     for part in plan.parts:
-        sets[part] = _score_part(model, config, part, data_path, chosen)
+        sets[part] = _score_part(model, config, part, data_path, chosen, plan.second_look)
         if part == "val":
             chosen = choose_point(sets["val"]["operating"])
     for other in plan.elsewhere:
-        sets[other] = _score_part(model, elsewhere(config, other), "all", data_path, chosen)
+        sets[other] = _score_part(model, elsewhere(config, other), "all", data_path, chosen, plan.second_look)
     return facts | {"chosen": chosen, "sets": sets}
 
 
@@ -146,35 +140,19 @@ def score_elsewhere(data_path: str | Path | None = None, name: str = "clinicdb")
     return {"versions": versions(), "machine": machine(), "chosen": None, "sets": sets}
 
 
-def choose_for(data_path: str | Path | None = None, name: str = "pranet") -> dict[str, Any]:
-    """An operating point for weights that have no validation frames of their own: on those of PolypGen.
-
-    Returns:
-        versions, machine; chosen, see `choose_point`; operating, see `score_frames`.
-    """
-    model, metadata = load_model(name)
-    size = Config.from_dict(metadata["config"]).size
-    config = changed(configure(**PLANS["several"].settings), size=size)
-    part = open_part(config, "val", data_path)
-    frames = [frame for frame in part.frames if frame.startswith("polypgen/")]
-    chosen_on = PolypDataset(part.cache, frames, full_size_masks=True)
-    operating = score_frames(model, chosen_on, dict.fromkeys(frames, "polypgen"))["operating"]
-    facts = {"versions": versions(), "machine": machine(), "chosen": choose_point(operating)}
-    return facts | {"operating": operating}
-
-
 def _score_part(
     model: SegmentationNetwork,
     config: Config,
     part: str,
     data_path: str | Path | None,
     chosen: dict[str, float] | None = None,
+    second_look: bool = False,
 ) -> dict[str, Any]:
     dataset = open_part(config, part, data_path)
     own, added = find_sources(config.data, config.add, data_path)
     areas, images = dataset.cache.table["area"].to_numpy(), dataset.cache.images
     groups = group_names(own + added, areas, images)
-    return score_frames(model, dataset, source_names(own + added, areas), groups, chosen)
+    return score_frames(model, dataset, source_names(own + added, areas), groups, chosen, second_look)
 
 
 def choose_point(operating: dict[str, Any], most: float = MOST) -> dict[str, float] | None:
@@ -207,6 +185,7 @@ def score_frames(
     sources: Mapping[str, str],
     groups: Mapping[str, str] | None = None,
     chosen: Mapping[str, float] | None = None,
+    second_look: bool = False,
 ) -> dict[str, Any]:
     """Predict every frame at the size of its mask, and score it by the conventions that papers use.
 
@@ -216,6 +195,7 @@ def score_frames(
         sources: the hospital or dataset of each.
         groups: the video of each, or whatever else belongs together; by default each frame is alone.
         chosen: an operating point, see `choose_point`.
+        second_look: see `Plan`.
 
     Returns:
         frames: one list per column: frame; source (or `NO_POLYP`); group; area (share of the frame); dice
@@ -230,9 +210,12 @@ def score_frames(
     for index, frame in enumerate(dataset.frames):
         tensors = dataset[index]  # (3, h, w), (1, H, W)
         image, target = tensors[0].permute(1, 2, 0).numpy(), tensors[1][0].numpy().astype(bool)
-        probs = predict_probs(model, image, image.shape[:2], out_size=target.shape)
+        size = image.shape[:2]
+        probs = predict_probs(model, image, size, out_size=target.shape)
+        again = second_look and bool((probs > 0.5).any())
+        evidence = confirm(model, image, size, probs) if again else probs
         preds, polyps = probs > 0.5, _polyps(target)
-        marks = Marks.of(probs, polyps)
+        marks = Marks.of(probs, polyps, evidence)
         rows.append(
             {
                 "frame": frame,
@@ -249,7 +232,7 @@ def score_frames(
         )
         if chosen:
             kept = marks.shown(chosen["min_peak"], chosen["min_share"] * target.size)
-            shown = shown_regions(probs, 0.5, chosen["min_peak"], chosen["min_share"])
+            shown = shown_regions(probs, 0.5, chosen["min_peak"], chosen["min_share"], evidence)
             rows[-1] |= {
                 "dice_chosen": _dice(shown, target),
                 "found_chosen": marks.found(kept),
@@ -296,14 +279,16 @@ class Marks:
     cover: np.ndarray
 
     @classmethod
-    def of(cls, probs: np.ndarray, polyps: list[np.ndarray]) -> "Marks":
-        """From probabilities (H, W), of which those above 0.5 are marked, and the polyps' masks."""
+    def of(cls, probs: np.ndarray, polyps: list[np.ndarray], evidence: np.ndarray | None = None) -> "Marks":
+        """From probabilities (H, W), of which those above 0.5 are marked, the polyps' masks, and what the
+        regions' peaks are taken from, by default the probabilities."""
         preds = (probs > 0.5).astype(np.uint8)
         count, labels, stats, _ = cv2.connectedComponentsWithStats(preds, connectivity=8)
         covered = [np.bincount(labels[polyp], minlength=count)[1:] / polyp.sum() for polyp in polyps]
         cover = np.array(covered).reshape(len(polyps), count - 1)
         touches = np.asarray(np.any(cover > 0, axis=0))
-        peaks = np.asarray(ndimage.maximum(probs, labels, np.arange(1, count)))
+        judged = probs if evidence is None else evidence
+        peaks = np.asarray(ndimage.maximum(judged, labels, np.arange(1, count)))
         return cls(stats[1:, cv2.CC_STAT_AREA], peaks, touches, cover)
 
     def shown(self, min_peak: float, least: float) -> np.ndarray:

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from polyp.config import PRESETS, Config, changed, configure
-from polyp.course.hospitals import choose_for, score_elsewhere
+from polyp.course.doubts import count_doubts
+from polyp.course.hospitals import score_elsewhere
 from polyp.course.threads import threads
 from polyp.data.cache import FrameCache
 from polyp.data.check import count_near_duplicates, survey
@@ -322,5 +323,5 @@ MEASUREMENTS: dict[str, Callable[[str | Path | None], dict[str, Any]]] = {
     "mistakes": mistakes,
     "threads": threads,
     "clinicdb_elsewhere": score_elsewhere,
-    "pranet_point": choose_for,
+    "doubts": count_doubts,
 }

@@ -66,6 +66,48 @@ def test_the_protocol_has_all_five_sets():
     assert rows == {"ClinicDB": 62, "Kvasir": 100, "ColonDB": 379, "ETIS": 196, "CVC-300": 60}
 
 
+def test_a_hospital_left_out_by_hand():
+    (row,) = [row for row in elsewhere.left_out() if row["title"] == "PolypGen, hospital 4"]
+    part = read_result("without_c4")["sets"]["test"]["frames"]
+    own = {
+        f: d
+        for f, s, d in zip(part["frame"], part["source"], part["dice"], strict=True)
+        if s == "polypgen C4"
+    }
+    assert set(part["source"]) == {"polypgen C4", "no polyp"}
+    assert row["frames"] == len(own)
+    assert row["dice"] == pytest.approx(np.mean(list(own.values())))
+    assert row["low"] == pytest.approx(np.mean([dice < 0.5 for dice in own.values()]))
+    assert row["interval"][0] < row["dice"] < row["interval"][1]
+    means = []
+    for other in ("clinicdb", "kvasir", "c1", "c2", "c3", "c5", "c6"):
+        part = read_result(f"without_{other}")["sets"]["left out"]["frames"]
+        held_out = {
+            f: d
+            for f, s, d in zip(part["frame"], part["source"], part["dice"], strict=True)
+            if s == "polypgen C4"
+        }
+        means.append(np.mean(list(held_out.values())))
+    assert row["within"] == pytest.approx(np.mean(means))
+    assert row["shared"] == len(held_out)
+    assert row["without"] == pytest.approx(np.mean([own[frame] for frame in held_out]))
+    matrix = elsewhere.matrix_left_out()
+    assert matrix.shape == (8, 8)
+    assert matrix.notna().all(axis=None)
+    assert matrix.loc["polypgen C4", "polypgen C4"] == pytest.approx(row["dice"])
+
+
+def test_folds_with_others_by_hand():
+    rows = elsewhere.folds_with_others()
+    assert [row["fold"] for row in rows] == [0, 1, 2, 3, 4, "all"]
+    assert sum(row["frames"] for row in rows[:5]) == rows[5]["frames"] == 612
+    for fold, row in enumerate(rows[:5]):
+        assert row["more"] == pytest.approx(
+            np.mean(read_result(f"several_fold_{fold}")["sets"]["test"]["frames"]["dice"])
+        )
+        assert row["alone"] == pytest.approx(read_result(f"fold_{fold}")["test"]["dice_per_image"], abs=1e-4)
+
+
 def test_without_results_nothing_is_told(monkeypatch):
     def none(name):
         raise DataError(name)
