@@ -372,9 +372,11 @@ def _absolute(data: str) -> str:
 
 
 def run_validate(args) -> int:
-    from polyp.disk import write_atomic
+    from polyp.disk import place_for, write_atomic
     from polyp.run import open_unseen, validate
 
+    if args.out:
+        place_for(args.out)
     model, metadata, point = _load(args)
     config = Config.from_dict(metadata["config"])
     if args.mask_values:
@@ -425,9 +427,11 @@ def run_predict(args) -> int:
 def run_score(args) -> int:
     import json
 
-    from polyp.disk import write_atomic
+    from polyp.disk import place_for, write_atomic
     from polyp.run import score
 
+    if args.out:
+        place_for(args.out)
     if args.by_frame and args.sequences:
         raise UsageError("--by-frame and --sequences contradict each other; give one of them")
     found = score(
@@ -473,7 +477,10 @@ def run_report(args) -> int:
 
 def run_bench(args) -> int:
     from polyp.course.bench import bench
+    from polyp.disk import place_for
 
+    if args.out:
+        place_for(args.out)
     bench(args.rounds, args.out)
     return 0
 

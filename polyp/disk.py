@@ -57,6 +57,19 @@ def make_folder(path: str | Path) -> Path:
     return path
 
 
+def place_for(path: str | Path) -> Path:
+    """Prove that a file can be written, before any work is spent on what goes into it.
+
+    Raises:
+        DataError: it is a folder, or its folder cannot be made or not be written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name the file to write, such as {path / 'table.csv'}")
+    make_folder(path.parent)
+    return path
+
+
 @contextmanager
 def new_folder(target: str | Path, *, or_existing: bool = False) -> Iterator[Path]:
     """Fill a folder that becomes `target` if all goes well, and vanishes otherwise.

@@ -302,3 +302,13 @@ def test_too_small_a_machine_is_one_line(run, monkeypatch, capsys, message, reme
     monkeypatch.setattr("polyp.run.fit", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("a bug")))
     with pytest.raises(RuntimeError, match="a bug"):
         polyp("train", "--resume", run.path)
+
+
+@pytest.mark.parametrize("command", ["validate", "score", "bench"])
+def test_where_a_table_goes_is_tested_before_the_work(frames_folder, tmp_path, capsys, command, monkeypatch):
+    """A folder in its place was a traceback after the scoring."""
+    monkeypatch.setattr("polyp.run.checkpoint.load_model", lambda path: pytest.fail("it began to work"))
+    (tmp_path / "table").mkdir()
+    inputs = {"score": [frames_folder / "masks", frames_folder / "masks"]}.get(command, [])
+    assert polyp(command, *inputs, "--out", "table") == 1
+    assert "table: is a folder; name the file to write" in capsys.readouterr().err

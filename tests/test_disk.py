@@ -12,6 +12,7 @@ from polyp.disk import (
     is_empty,
     make_folder,
     new_folder,
+    place_for,
     project_root,
     sweep_files,
     without_nan,
@@ -214,3 +215,11 @@ def test_what_a_killed_writer_left_is_swept(tmp_path):
     sweep_files(tmp_path)
     assert names(tmp_path) == sorted([f".b.{os.getpid()}.tmp", ".notes.tmp", "sub"])
     assert names(tmp_path / "sub") == []
+
+
+def test_a_place_is_proved_before_the_work(tmp_path):
+    assert place_for(tmp_path / "new" / "table.csv") == tmp_path / "new" / "table.csv"
+    assert names(tmp_path / "new") == []
+    assert "is a folder; name the file to write" in error_of(place_for, tmp_path)
+    (tmp_path / "file").write_text("x")
+    assert "cannot write here" in error_of(place_for, tmp_path / "file" / "table.csv")

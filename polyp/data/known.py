@@ -131,6 +131,8 @@ def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Pa
         return found
     if DATASETS[name].pairs is None:
         return get_dataset(name)
+    if Path(name).is_dir():  # in the working folder, where a name is not looked for
+        remark += f"; did you mean the folder ./{name}?"
     download = f"run `polyp data get {name}`, or " if DATASETS[name].fetch else ""
     raise DataError(
         f"{name}: not found{remark}; {download}{_by_hand(name)}, "

@@ -401,6 +401,14 @@ def test_too_many_members(tmp_path, project, monkeypatch):
     assert_refused(archive, "more than 5 members", project)
 
 
+def test_a_folder_of_a_known_name_in_the_working_folder_is_hinted_at(tmp_path, project, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_pairs(tmp_path / "cvc-clinicdb")
+    with pytest.raises(DataError, match=r"not found; did you mean the folder ./cvc-clinicdb\?; "):
+        find_dataset("cvc-clinicdb")
+    assert find_dataset("./cvc-clinicdb") == Path("cvc-clinicdb")
+
+
 def test_a_zip_whose_list_of_members_would_fill_the_memory(tmp_path, project, monkeypatch):
     monkeypatch.setattr(archives, "MAX_DIRECTORY", 300)
     archive = zip_of(tmp_path / "a.zip", *((f"{i}.png", b"") for i in range(6)))
