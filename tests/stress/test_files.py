@@ -5,6 +5,7 @@ import io
 import json
 import os
 import tarfile
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -177,7 +178,8 @@ def hostile_archives():
 
     def zipped(*names, content=b"x", compression=zipfile.ZIP_STORED):
         def write(path):
-            with zipfile.ZipFile(path, "w", compression) as file:
+            with zipfile.ZipFile(path, "w", compression) as file, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that a name is there already is what we want
                 for name in names:
                     file.writestr(zipfile.ZipInfo(name), content)
 

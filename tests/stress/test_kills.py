@@ -58,7 +58,7 @@ def dies_in(name: str, count: int) -> None:
 
 
 def test_twenty_kills(tiny, tmp_path, tried):
-    config = changed(tiny, epochs=30, augment="standard")
+    config = changed(tiny, epochs=60, augment="standard")
     fit(config, tmp_path / "whole", progress=False, pictures=False)
     rng, run, kills = np.random.default_rng(0), tmp_path / "killed", 0
     for k in itertools.count():
