@@ -496,11 +496,8 @@ def _load(args):
             raise UsageError(f"{flag} is {value}; expected a number from 0 to 1")
     model, metadata = load_model(args.checkpoint)
     model = to_device(model, args.device)
-    stored = {
-        "min_peak": 0.0,
-        "min_share": 0.0,
-        "second_look": False,
-    } | metadata  # version 0.2 knew none of them
+    # version 0.2 knew none of these
+    stored = {"min_peak": 0.0, "min_share": 0.0, "second_look": False} | metadata
     given = {name: getattr(args, name) for name in (*names, "second_look")}
     point = {name: stored[name] if value is None else value for name, value in given.items()}
     return model, metadata, point

@@ -84,9 +84,13 @@ def _check_directory(archive: Path) -> None:
         length = file.seek(0, 2)
         file.seek(max(0, length - 2**17))
         tail = file.read()
-    end, large = tail.rfind(b"PK\x05\x06"), tail.rfind(b"PK\x06\x06")  # the second, where 32 bits are too few
-    where = slice(large + 40, large + 48) if large >= 0 else slice(end + 12, end + 16)
-    if int.from_bytes(tail[where], "little") > MAX_DIRECTORY:
+    end = tail.rfind(b"PK\x05\x06")
+    announced = [int.from_bytes(tail[end + 12 : end + 16], "little")]
+    large = tail[max(0, end - 76) : max(0, end - 20)]  # where 32 bits are too few, it stands here
+    if large.startswith(b"PK\x06\x06"):
+        announced = [size for size in announced if size != 2**32 - 1]
+        announced.append(int.from_bytes(large[40:48], "little"))
+    if max(announced) > MAX_DIRECTORY:
         raise DataError(f"{archive}: more than {MAX_MEMBERS} members; expected one dataset")
 
 

@@ -413,6 +413,9 @@ def test_a_zip_whose_list_of_members_would_fill_the_memory(tmp_path, project, mo
     monkeypatch.setattr(archives, "MAX_DIRECTORY", 300)
     archive = zip_of(tmp_path / "a.zip", *((f"{i}.png", b"") for i in range(6)))
     assert_refused(archive, "more than 100000 members", project)
+    # nor is it hidden by what looks like a 64-bit record somewhere before
+    archive.write_bytes(b"PK\x06\x06" + bytes(100) + archive.read_bytes())
+    assert_refused(archive, "more than 100000 members", project)
     archive = zip_of(tmp_path / "b.zip", *((f"{i}.png", b"") for i in range(5)))
     monkeypatch.setattr(archives, "MAX_DIRECTORY", 5 * (46 + 5))  # each 46 bytes and its name
     unpack(archive, tmp_path / "b")
