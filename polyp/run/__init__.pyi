@@ -14,6 +14,9 @@ from .hardware import choose_device as choose_device
 from .hardware import has_fast_bf16 as has_fast_bf16
 from .hardware import machine as machine
 from .hardware import to_device as to_device
+from .loading import TrainingLoader as TrainingLoader
+from .loading import epoch_order as epoch_order
+from .loading import scoring_loader as scoring_loader
 from .prediction import Prediction as Prediction
 from .prediction import collect_inputs as collect_inputs
 from .prediction import overlay as overlay
@@ -28,7 +31,6 @@ from .scoring import score as score
 from .training import SCHEDULES as SCHEDULES
 from .training import Diverged as Diverged
 from .training import Epoch as Epoch
-from .training import epoch_order as epoch_order
 from .training import learning_rate as learning_rate
 from .training import make_optimizer as make_optimizer
 from .training import new_model as new_model

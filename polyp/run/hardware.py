@@ -1,9 +1,7 @@
 """What this machine can do: where to compute, and in which precision."""
 
-import multiprocessing
 import os
 import platform
-import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -68,18 +66,6 @@ def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
     """
     enabled = look_up(PRECISIONS, "precision", precision)(device)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
-
-
-def loader_workers(wanted: int) -> int:
-    """How many loader processes to use: none where each would import everything anew, every epoch."""
-    if wanted and multiprocessing.get_start_method() != "fork":
-        warnings.warn(
-            "loader processes are spawned here, not forked, which would cost seconds per epoch; going on "
-            "with workers=0",
-            stacklevel=2,
-        )
-        return 0
-    return wanted
 
 
 def machine(device: str = "auto", precision: str = "auto") -> str:

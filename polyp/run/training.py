@@ -6,18 +6,16 @@ a killed run, resumed, ends with the same weights, bit for bit on a CPU, as one 
 
 import math
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
-from torch.utils.data import DataLoader
 
 from polyp.config import Config
-from polyp.data.dataset import PolypDataset, Splits
+from polyp.data.dataset import Splits
 from polyp.disk import without_nan
 from polyp.errors import UsageError, look_up
 from polyp.model.efficientnet import load_imagenet
@@ -25,7 +23,8 @@ from polyp.model.losses import LOSSES, Loss, deep_supervision
 from polyp.model.metrics import AverageMeter, concatenate, count_pixels, iou_score
 from polyp.model.network import EfficientUNetPlusPlus, SegmentationNetwork, build_model
 from polyp.run.checkpoint import find_checkpoint, read_checkpoint, restore_model
-from polyp.run.hardware import autocast, loader_workers, to_device
+from polyp.run.hardware import autocast, to_device
+from polyp.run.loading import TrainingLoader, scoring_loader
 from polyp.run.validation import Validation, validate
 
 Row = dict[str, Any]  # one epoch of a history, see `train`
@@ -80,17 +79,14 @@ def train(
     loss = look_up(LOSSES, "loss", config.loss)
     optimizer = optimizer or make_optimizer(model, config)
     history = list(history)
+    loader = TrainingLoader(data.train, config, data.sources, model.device)
+    val_loader = scoring_loader(data.val, config.batch_size, config.workers) if data.val else None
     while len(history) < config.epochs and not _out_of_patience(history, config.patience):
         epoch, start = len(history), time.perf_counter()
-        trained = train_one_epoch(
-            model, data.train, optimizer, loss, config, epoch, on_progress, data.sources
-        )
+        trained = train_one_epoch(model, loader, optimizer, loss, config, epoch, on_progress)
         validated = None
         if data.val is not None:
-            validated = validate(
-                model, data.val, loss, batch_size=config.batch_size,
-                precision=config.precision, workers=config.workers,
-            )  # fmt: skip
+            validated = validate(model, data.val, loss, precision=config.precision, loader=val_loader)
         rate = optimizer.param_groups[-1]["lr"]
         history.append(_row(epoch, rate, trained, validated, time.perf_counter() - start))
         on_epoch(Epoch(model, optimizer, history))
@@ -106,40 +102,27 @@ class EpochResult(NamedTuple):
 
 def train_one_epoch(
     model: SegmentationNetwork,
-    dataset: PolypDataset,
+    loader: TrainingLoader,
     optimizer: torch.optim.Optimizer,
     loss: Loss,
     config: Config,
     epoch: int,
     on_progress: Callable[[int, float, float], None] = lambda frames, loss, iou: None,
-    sources: Sequence[str] = (),
 ) -> EpochResult:
     """One pass over the training frames; plain and deeply supervised networks take the same path.
 
     Args:
         model: on its device, changed in place.
-        dataset: the training frames.
+        loader: of the training frames.
         optimizer: its learning rate is set at every step.
         loss: of one head.
-        config: batch size, schedule, clipping, precision, workers and seed count here.
+        config: schedule, clipping and precision count here.
         epoch: from 0; with the seed it decides order and augmentation.
         on_progress: called about twice a second with frames done, mean loss and mean IoU so far.
-        sources: where each frame is from, for `balance`; see `Splits`.
 
     Raises:
         Diverged: the loss is NaN or infinite; the message names the first such batch.
     """
-    dataset.epoch = epoch
-    order = epoch_order(len(dataset), config.seed, epoch, balanced_weights(sources, config.balance))
-    # A last, smaller batch would weigh its frames more and give batch normalisation less to average.
-    loader = DataLoader(
-        dataset,
-        config.batch_size,
-        sampler=order,
-        num_workers=loader_workers(config.workers),
-        drop_last=True,
-        pin_memory=model.device.type == "cuda",
-    )
     steps = len(loader)
     meter, losses, counts = AverageMeter(), [], []
     shown = time.monotonic()
@@ -147,7 +130,7 @@ def train_one_epoch(
     if config.encoder_lr == 0:
         for part in _pretrained(model, config):
             part.eval()  # else batch normalisation would go on learning means and variances
-    for step, (image, target) in enumerate(loader):
+    for step, (image, target) in enumerate(loader.batches(epoch)):
         image = image.to(model.device, non_blocking=True)  # uint8 (N, 3, H, W)
         target = target.to(model.device, non_blocking=True)  # {0, 1} (N, 1, H, W)
         rate = learning_rate(epoch * steps + step, config.epochs * steps, config.lr, config.schedule)
@@ -167,7 +150,7 @@ def train_one_epoch(
         counts.append(count_pixels(outputs[-1].detach() > 0, target > 0))
         meter.update(batch_loss, n=len(image))
         if step + 1 == steps or time.monotonic() - shown > 0.5:
-            _ensure_finite(losses, dataset, order, config.batch_size)
+            _ensure_finite(losses, loader, epoch)
             on_progress((step + 1) * config.batch_size, meter.avg, _mean_iou(counts))
             shown = time.monotonic()
     return EpochResult(meter.avg, _mean_iou(counts))
@@ -184,26 +167,6 @@ def _forward(model: SegmentationNetwork, image: Tensor, config: Config) -> tuple
             "left per channel, of which batch normalisation can learn nothing; choose a larger size or "
             "batch_size, or fewer widths"
         ) from None
-
-
-def epoch_order(frames: int, seed: int, epoch: int, weights: Tensor | None = None) -> list[int]:
-    """The order in which an epoch visits the frames; with `weights` (N,) they are drawn, some repeatedly."""
-    generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
-    if weights is None:
-        return torch.randperm(frames, generator=generator).tolist()
-    return torch.multinomial(weights, frames, replacement=True, generator=generator).tolist()
-
-
-def balanced_weights(sources: Sequence[str], balance: float) -> Tensor | None:
-    """How likely each frame is drawn, float64 (N,), so that small sources are seen more often.
-
-    A source of n frames has a share in proportion to n ** (1 - balance): 0 is as the data are (None: every
-    frame once per epoch), 1 the same for every source, 0.5 half-way.
-    """
-    if balance == 0 or not sources:
-        return None
-    sizes = Counter(sources)
-    return torch.tensor([sizes[source] ** -balance for source in sources], dtype=torch.float64)
 
 
 def _warm_up_cosine(warm_up: float, step: int, steps: int) -> float:
@@ -294,15 +257,14 @@ def _mean_iou(counts: list) -> float:
     return iou_score(concatenate(counts)).nanmean().item()
 
 
-def _ensure_finite(losses: list[Tensor], dataset: PolypDataset, order: list[int], batch_size: int) -> None:
+def _ensure_finite(losses: list[Tensor], loader: TrainingLoader, epoch: int) -> None:
     finite = torch.stack(losses).isfinite().tolist()
     if all(finite):
         return
     batch = finite.index(False)
-    frames = [dataset.frames[i] for i in order[batch * batch_size : (batch + 1) * batch_size]]
     raise Diverged(
-        f"the loss is {losses[batch].item()} in epoch {dataset.epoch + 1}, batch {batch + 1} "
-        f"(frames {', '.join(frames)}); lower lr, or try precision=fp32"
+        f"the loss is {losses[batch].item()} in epoch {epoch + 1}, batch {batch + 1} "
+        f"(frames {', '.join(loader.frames(epoch, batch))}); lower lr, or try precision=fp32"
     )
 
 

@@ -13,7 +13,8 @@ from polyp.errors import DataError
 from polyp.model.losses import Loss, bce_dice_loss, deep_supervision
 from polyp.model.metrics import SCORES, AverageMeter, concatenate, count_pixels, summarise
 from polyp.model.network import SegmentationNetwork, resize_logits
-from polyp.run.hardware import autocast, loader_workers
+from polyp.run.hardware import autocast
+from polyp.run.loading import scoring_loader
 from polyp.run.prediction import look_again
 from polyp.run.regions import largest_region, shown_regions
 
@@ -44,6 +45,7 @@ def validate(
     batch_size: int = 8,
     precision: str = "auto",
     workers: int = 0,
+    loader: DataLoader | None = None,
 ) -> Validation:
     """Score `model` on every frame of `dataset`, at the size of the dataset's masks.
 
@@ -60,16 +62,17 @@ def validate(
         batch_size: frames at a time (1 where masks have their original sizes).
         precision: auto, fp32 or bf16.
         workers: loader processes.
+        loader: the dataset's `loading.scoring_loader`, for a run that keeps its processes; a new one of
+            `batch_size` and `workers` by default.
 
     Raises:
         DataError: the network answers with NaN.
     """
-    if dataset.full_size_masks:
-        batch_size = 1
+    loader = loader or scoring_loader(dataset, batch_size, workers)
     meter, parts = AverageMeter(), []
     marked: list[bool] = []
     with model.evaluating():
-        for image, target in DataLoader(dataset, batch_size, num_workers=loader_workers(workers)):
+        for image, target in loader:
             image, target = image.to(model.device), target.to(model.device)
             with autocast(model.device, precision):
                 outputs = model(image, level)

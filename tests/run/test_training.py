@@ -25,12 +25,11 @@ from polyp.run import training as module
 from polyp.run.checkpoint import load_model, read_checkpoint
 from polyp.run.fitting import fit
 from polyp.run.folder import RunFolder, compare_runs, new_run_path
+from polyp.run.loading import TrainingLoader, epoch_order
 from polyp.run.training import (
     Diverged,
     Epoch,
-    balanced_weights,
     best_epoch,
-    epoch_order,
     learning_rate,
     make_optimizer,
     new_model,
@@ -254,7 +253,9 @@ def test_the_reported_means_are_those_of_the_frames(tiny):
     data, model = open_data(tiny), build_model(tiny)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     config = changed(tiny, lr=1e-30)  # nothing moves, so the batches can be done again by hand
-    result = train_one_epoch(model, data.train, optimizer, bce_dice_loss, config, epoch=0)
+    result = train_one_epoch(
+        model, TrainingLoader(data.train, config), optimizer, bce_dice_loss, config, epoch=0
+    )
     order = epoch_order(len(data.train), config.seed, 0)
     losses, scores = [], []
     for start in range(0, len(order) - 3, 4):
@@ -265,23 +266,6 @@ def test_the_reported_means_are_those_of_the_frames(tiny):
         scores += iou_score(confusion_counts(outputs[-1], target)).tolist()
     assert result.loss == pytest.approx(np.mean(losses), rel=1e-4)
     assert result.iou == pytest.approx(np.nanmean(scores), abs=1e-3)
-
-
-def test_an_epoch_visits_every_frame_in_its_own_order():
-    orders = [epoch_order(50, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
-    assert all(sorted(order) == list(range(50)) for order in orders)
-    assert len({tuple(order) for order in orders}) == 3
-    assert epoch_order(50, 0, 1) == orders[1]
-
-
-@pytest.mark.parametrize(("balance", "share"), [(0.0, 0.9), (0.5, 0.75), (1.0, 0.5)])
-def test_balance_gives_small_sources_their_share(balance, share):
-    names = ["large"] * 90 + ["small"] * 10
-    weights = balanced_weights(names, balance)
-    drawn = [names[i] for epoch in range(200) for i in epoch_order(100, 0, epoch, weights)]
-    assert drawn.count("large") / len(drawn) == pytest.approx(share, abs=0.01)
-    assert epoch_order(100, 0, 3, weights) == epoch_order(100, 0, 3, weights)
-    assert (weights is None) == (balance == 0)
 
 
 def test_training_may_start_from_a_checkpoint(run, tiny, tmp_path):
