@@ -127,12 +127,21 @@ def _add_train(commands) -> None:
     settings = train.add_argument_group("settings")
     for name, setting in setting_fields().items():
         flag = "--" + name.replace("_", "-")
-        default = (
-            " ".join(map(str, setting.default)) if isinstance(setting.default, tuple) else setting.default
-        )
-        meaning = f"{setting.metadata['help']} (default {default})".replace("%", "%%")
+        meaning = f"{setting.metadata['help']} ({_defaults(name)})".replace("%", "%%")
         settings.add_argument(flag, help=meaning, **_argument(setting.type))
     train.set_defaults(run=run_train)
+
+
+def _defaults(name: str) -> str:
+    """What a setting is without its flag, in the presets that differ from the first, `quick`."""
+    values = {preset: getattr(configure(preset), name) for preset in PRESETS}
+    texts = {
+        preset: " ".join(map(str, value)) if isinstance(value, tuple) else str(value) or "none"
+        for preset, value in values.items()
+    }
+    first, *others = texts
+    differing = [f"{preset} {texts[preset]}" for preset in others if texts[preset] != texts[first]]
+    return "; ".join([f"default {texts[first]}", *differing])
 
 
 def _argument(hint: Any) -> dict[str, Any]:

@@ -60,9 +60,7 @@ class Config:
     batch_size: int = setting(8, "frames in a step")
     lr: float = setting(2e-3, "highest learning rate of the schedule")
     pretrained: bool = setting(True, "start an encoder other than conv from its ImageNet weights")
-    init: str = setting(
-        "", "start from weights: several, pranet or clinicdb, which ship, or a checkpoint's file"
-    )
+    init: str = setting("", "start from weights: several or clinicdb, which ship, or a checkpoint's file")
     encoder_lr: float = setting(0.3, "such an encoder's share of lr; 0 freezes it")
     schedule: Literal["onecycle", "cosine"] = setting("onecycle", "long or short warm-up, then a cosine")
     weight_decay: float = setting(1e-2, "AdamW's decoupled weight decay")

@@ -1,7 +1,10 @@
 """What every notebook keeps to, and that its exercises can be solved. nbval runs them as they stand."""
 
+import importlib.util
 import json
 import re
+import subprocess
+import sys
 import tomllib
 
 import pandas as pd
@@ -42,6 +45,30 @@ def test_it_opens_as_they_all_do(path):
     assert re.search(r"^from polyp|^import polyp", imports.source, re.MULTILINE)
     assert sum("parameters" in tags(cell) for cell in code_cells(notebook)) == 1
     assert all("polyp" not in cell.source or cell is setup for cell in code_cells(notebook)[:1])
+
+
+@pytest.mark.parametrize("place", ["notebooks", "top", "elsewhere"])
+def test_the_setup_cell_installs_the_checkout_at_hand_or_says_why_not(place, tmp_path, monkeypatch):
+    """A kernel of another environment, started in the notebooks' folder or, as papermill does, above it."""
+    (tmp_path / "polyp").mkdir()
+    (tmp_path / "notebooks" / "elsewhere").mkdir(parents=True)
+    monkeypatch.chdir({"top": tmp_path}.get(place, tmp_path / "notebooks" / place.replace("notebooks", "")))
+    setup, asked = code_cells(read(NOTEBOOKS[0]))[0].source, []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    def pip(command, **options):
+        asked.append(command[-1])
+        return subprocess.CompletedProcess(command, 1, "", "no matching distribution")
+
+    monkeypatch.setattr(subprocess, "run", pip)
+    with pytest.raises(RuntimeError, match=f"(?s){re.escape(sys.executable)}.*no matching distribution"):
+        exec(setup, {})
+    assert asked[0] == {"notebooks": "..", "top": "."}.get(place, f"polyp-course @ git+{ADDRESS}")
+
+
+@each_notebook
+def test_the_setup_cell_is_the_same(path):
+    assert code_cells(read(path))[0].source == code_cells(read(NOTEBOOKS[0]))[0].source
 
 
 @each_notebook

@@ -2,6 +2,9 @@
 
 import contextlib
 import json
+import os
+import shlex
+import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -114,7 +117,9 @@ class RunFolder:
     @property
     def how_to_resume(self) -> str:
         """The command that resumes this run."""
-        return f"polyp train --resume '{self.path}'"
+        path = str(self.path)
+        quoted = subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
+        return f"polyp train --resume {quoted}"
 
     def log(self) -> pd.DataFrame:
         """The run's log: one row per epoch.
