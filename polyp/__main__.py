@@ -8,6 +8,7 @@ import argparse
 import io
 import os
 import re
+import signal
 import sys
 import typing
 from pathlib import Path
@@ -554,6 +555,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+def command_line() -> int:
+    """`main`, for a process that ends then: a second Ctrl-C, while Python cleans up, changes nothing."""
+    code = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return code
+
+
 def _machine_remedy(message: str) -> str:
     """What to do where the machine is too small; empty for any other error, which is ours."""
     signs = {
@@ -566,4 +574,4 @@ def _machine_remedy(message: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command_line())

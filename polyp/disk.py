@@ -1,6 +1,7 @@
 """Where files belong, and writing them whole or not at all: single files and entire folders."""
 
 import contextlib
+import errno
 import math
 import os
 import shutil
@@ -83,6 +84,7 @@ def new_folder(target: str | Path, *, or_existing: bool = False) -> Iterator[Pat
 
     Raises:
         DataError: it cannot be written to, the disk is full, or (without `or_existing`) `target` exists.
+        MemoryError: of memory, not of disk, there is too little.
     """
     target = Path(target)
     if target.exists() and not or_existing and not is_empty(target):
@@ -102,6 +104,8 @@ def new_folder(target: str | Path, *, or_existing: bool = False) -> Iterator[Pat
             if not (or_existing and target.is_dir()):  # else someone was faster
                 raise
     except OSError as error:
+        if error.errno == errno.ENOMEM:  # mapping a file needs room there, too; the disk has some
+            raise MemoryError(str(error)) from error
         raise DataError(
             f"{target}: could not be written ({error.strerror or str(error)[:120]}); nothing is left behind; "
             "free some space or work in another folder"

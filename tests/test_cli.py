@@ -304,6 +304,18 @@ def test_too_small_a_machine_is_one_line(run, monkeypatch, capsys, message, reme
         polyp("train", "--resume", run.path)
 
 
+def test_a_second_ctrl_c_while_python_cleans_up_prints_no_traceback():
+    code = """
+import atexit, os, signal, sys
+from polyp import __main__ as command
+command.main = lambda: 130
+atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
+sys.exit(command.command_line())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 @pytest.mark.parametrize("command", ["validate", "score", "bench"])
 def test_where_a_table_goes_is_tested_before_the_work(frames_folder, tmp_path, capsys, command, monkeypatch):
     """A folder in its place was a traceback after the scoring."""

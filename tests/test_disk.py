@@ -106,6 +106,16 @@ def test_a_full_disk_leaves_no_half_folder(tmp_path, monkeypatch, step):
     assert names(tmp_path) == []
 
 
+def test_too_little_memory_is_not_blamed_on_the_disk(tmp_path, monkeypatch):
+    def no_memory(*_, **__):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(Path, "write_text", no_memory)
+    with pytest.raises(MemoryError, match="allocate memory"):
+        fill(tmp_path / "out")
+    assert names(tmp_path) == []
+
+
 def test_an_existing_folder_is_kept(tmp_path):
     fill(tmp_path / "out", "old")
     assert "out: exists already; move it away, or choose" in error_of(fill, tmp_path / "out")
