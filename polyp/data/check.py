@@ -7,11 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from polyp.config import Config
 from polyp.data.duplicates import ALIKE as ALIKE
 from polyp.data.duplicates import count_near_duplicates as count_near_duplicates
 from polyp.data.findings import SPECK as SPECK
 from polyp.data.findings import Survey as Survey
-from polyp.data.images import open_quietly, read_image
+from polyp.data.groups import label_frames, near_duplicate_groups
+from polyp.data.images import is_turned, open_quietly, read_image
 from polyp.data.masks import AUTO, UnclearMask, read_mask
 from polyp.data.pairs import (
     Label,
@@ -23,6 +25,7 @@ from polyp.data.pairs import (
     scan,
     turned_apart,
 )
+from polyp.data.split import SPLITS, parts_of
 from polyp.errors import DataError
 
 
@@ -44,6 +47,8 @@ def survey(folder: str | Path, mask_values: str = AUTO) -> Survey:
     _survey_negatives(facts, images)
     _survey_labels(facts, frames)
     _survey_duplicates(facts, {stem: mask for stem, (_, mask) in pairs.items()})
+    if not facts.problems:
+        _survey_split(facts)
     return facts
 
 
@@ -64,7 +69,7 @@ def _survey_pairs(facts: Survey, pairs: dict[str, tuple[Path, Path]]) -> None:
         if image is None or mask is None:
             continue
         if image.shape[:2] != mask.shape:
-            facts.sizes_differ.append(stem)
+            facts.sizes_differ.append(stem + " (stored turned, by EXIF)" * is_turned(image_path))
         elif turned := turned_apart(image_path, mask_path, mask.shape):
             facts.unreadable.append(turned)
 
@@ -110,6 +115,26 @@ def _survey_duplicates(facts: Survey, masks: dict[str, Path]) -> None:
                 continue
             if overlap < 1:
                 facts.two_masks.append((a, b, overlap))
+
+
+def _survey_split(facts: Survey) -> None:
+    """Whether `train`, without a flag, could split the frames and begin."""
+    frames, alike = facts.prints.frames, near_duplicate_groups(facts.prints.thumbnails)
+    areas = facts.area_shares + [0.0] * facts.negatives
+    negative = [row >= facts.pairs for row in range(len(frames))]
+    try:
+        table = SPLITS["sequence"](
+            label_frames(frames, areas, facts.sequences, facts.centres, alike, negative)
+        )
+        training = len(parts_of(table)["train"])
+    except DataError as error:
+        facts.split_error = str(error)
+    else:
+        if training < Config.batch_size:
+            facts.split_error = (
+                f"{training} frames would be left to train on, fewer than a batch of {Config.batch_size}; "
+                "add frames, or use --batch-size"
+            )
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> float:

@@ -59,10 +59,11 @@ class Survey:
     without_sequence: list[str] = field(default_factory=list)
     without_centre: list[str] = field(default_factory=list)
     label_errors: dict[str, str] = field(default_factory=dict)  # by table: sequence, centre
+    split_error: str = ""  # why a default `train` could not split the frames
 
     @property
     def problems(self) -> list[str]:
-        """What keeps the folder from being used, one line each; duplicates and empty masks do not."""
+        """What is wrong with the folder, one line each; duplicates and empty masks are not."""
         named = {
             "images without a mask": self.images_without_mask,
             "masks without an image": self.masks_without_image,
@@ -87,8 +88,8 @@ class Survey:
 
     @property
     def ok(self) -> bool:
-        """Whether the folder can be trained on as it is."""
-        return not self.problems
+        """Whether `train` would begin on it as it is, without a flag."""
+        return not self.problems and not self.split_error
 
     def __str__(self) -> str:
         facts = [
@@ -119,6 +120,8 @@ class Survey:
         ]
         lines = [_wrap(f"{label:<{LABEL}}{value}", LABEL) for label, value in facts]
         lines += [_wrap(f"problem: {self._inside(problem)}", 4) for problem in self.problems]
+        if self.split_error:
+            lines.append(_wrap(f"can be scored, but not trained on: {self.split_error}", 4))
         lines.append("ok" if self.ok else "not ok")
         return "\n".join(lines)
 

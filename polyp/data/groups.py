@@ -36,7 +36,7 @@ def frame_table(
         areas,
         read_sequences(folder),
         _complete(read_centres(folder), with_polyp, "centres.csv"),
-        near_duplicate_groups(images),
+        near_duplicate_groups(thumbnail(image) for image in images),
         [pair.mask is None for pair in pairs],
     )
 
@@ -117,9 +117,9 @@ def _connected(rows: np.ndarray, columns: np.ndarray, count: int) -> np.ndarray:
     return connected_components(graph, directed=False)[1][:count]
 
 
-def near_duplicate_groups(images: Iterable[np.ndarray]) -> np.ndarray:
-    """A number for each image that its near-duplicates share, int (N,); see `thumbnail`."""
-    vectors = np.array([thumbnail(image) for image in images], np.float32)  # (N, D)
+def near_duplicate_groups(thumbnails: Iterable[np.ndarray]) -> np.ndarray:
+    """A number for each `duplicates.thumbnail` that its near-duplicates share, int (N,)."""
+    vectors = np.array(list(thumbnails), np.float32)  # (N, D)
     blocks = range(0, len(vectors), 1024)  # so that 100 000 frames fit in memory too
     pairs = np.concatenate(
         [np.argwhere(vectors[at : at + 1024] @ vectors.T >= ALIKE) + np.array([at, 0]) for at in blocks]

@@ -50,7 +50,11 @@ def sequence_split(frames: list[str], sequences: Sequence[Label], areas: Sequenc
     table = pd.DataFrame({"frame": frames, "sequence": sequences, "area": np.round(areas, 6)})
     count = table["sequence"].nunique()
     if count < 3:
-        raise DataError(f"a split by sequence needs at least 3 sequences, found {count}; use split=random")
+        raise DataError(
+            f"a split by sequence needs at least 3 sequences, found {count} (near-duplicate frames, and "
+            "sequences that share some, count as one); add frames of other videos, or use split=random, "
+            "whose scores flatter"
+        )
     folds = min(FOLDS, count)
     table["fold"] = _grouped_folds(table, folds)
     # Half a fold is enough to choose an epoch, and leaves 70 % of the frames for training.
@@ -66,6 +70,8 @@ def sequence_split(frames: list[str], sequences: Sequence[Label], areas: Sequenc
 def _grouped_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
     """A fold number for each row; rows of one sequence share theirs."""
     thirds = table["area"].rank(method="first", pct=True).mul(3).clip(upper=2.999).astype(int)
+    if thirds.value_counts().max() < folds:  # too few frames to balance their sizes
+        thirds[:] = 0
     numbers = np.empty(len(table), dtype=int)
     splitter = StratifiedGroupKFold(folds)
     with warnings.catch_warnings():

@@ -80,7 +80,8 @@ def fit(
                 on_epoch=on_epoch, on_progress=bar.update, optimizer=optimizer, history=history,
             )  # fmt: skip
         except KeyboardInterrupt:
-            bar.say(f"\nStopped; {bar.epoch} whole epochs are saved. Resume with:\n  {folder.how_to_resume}")
+            saved = "1 whole epoch is" if bar.epoch == 1 else f"{bar.epoch} whole epochs are"
+            bar.say(f"\nStopped; {saved} saved. Resume with:\n  {folder.how_to_resume}")
             raise
     score_best(folder, config, data, test=test)
     return folder

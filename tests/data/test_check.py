@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from polyp.config import configure
 from polyp.data.check import survey
+from polyp.data.dataset import open_data
 from polyp.data.images import write_png
 from polyp.disk import make_folder
-from polyp.errors import DataError
+from polyp.errors import DataError, UsageError
 
 HEIGHT, WIDTH = 40, 60
 
@@ -36,7 +38,6 @@ def folder(tmp_path):
 
 def test_a_sound_folder(folder):
     facts = survey(folder)
-    assert facts.ok
     assert facts.problems == []
     assert facts.pairs == 6
     assert facts.sizes == {(WIDTH, HEIGHT): 6}
@@ -45,7 +46,6 @@ def test_a_sound_folder(folder):
     assert facts.area_shares == [pytest.approx((4 * n) ** 2 / (HEIGHT * WIDTH)) for n in range(1, 7)]
     assert (facts.in_between_masks, facts.several_components, facts.specks) == (0, 0, 0)
     assert (facts.duplicates, facts.near_duplicates) == ([], 0)
-    assert str(facts).splitlines()[-1] == "ok"
     assert "sequences                 2, of 2 to 4 frames" in str(facts)
     assert "0.67% to 24.00%, median" in str(facts)
 
@@ -58,7 +58,7 @@ def test_oddities_are_told_but_are_no_problem(folder):
     Image.fromarray(np.dstack([in_between] * 3)).save(folder / "masks" / "3.png")
     write_png(folder / "masks" / "4.png", square() | square(39, 59, 1))
     facts = survey(folder)
-    assert facts.ok
+    assert facts.problems == []
     assert (facts.empty_masks, facts.full_masks) == (["1"], ["2"])
     assert (facts.in_between_masks, facts.in_between_pixels) == (1, 7)
     assert facts.mask_modes == {"L": 5, "RGB": 1}
@@ -70,7 +70,7 @@ def test_duplicates_are_found_exact_and_near(folder):
     write_png(folder / "images" / "2.png", image)
     write_png(folder / "images" / "3.png", (image * 0.9).astype(np.uint8))  # the same scene, darker
     facts = survey(folder)
-    assert facts.ok
+    assert facts.problems == []
     assert facts.duplicates == [["1", "2"]]
     assert facts.near_duplicates == 3
     (pair,) = facts.near_pairs  # 3 is of another video than 1; 2 is told among the exact ones
@@ -149,7 +149,7 @@ def test_noise_and_soft_edges_are_no_classes(folder):
     facts = survey(folder)
     assert facts.in_between_masks == 4
     assert facts.unclear_masks == []
-    assert facts.ok
+    assert facts.problems == []
 
 
 def test_frames_without_a_polyp(folder):
@@ -160,13 +160,13 @@ def test_frames_without_a_polyp(folder):
         write_png(folder / "negatives" / f"{name}.png", noise)
     write_png(folder / "masks" / "1.png", square() * 0)
     facts = survey(folder)
-    assert facts.ok
+    assert facts.problems == []
     assert (facts.pairs, facts.negatives) == (6, 3)
     assert facts.sizes == {(WIDTH, HEIGHT): 9}
     assert "frames without a polyp    3 in negatives/, 1 with an empty mask" in str(facts)
     assert "sequences                 3, of 2 to 4 frames" in str(facts)  # the names tell the third
     (folder / "sequences.csv").unlink()
-    assert survey(folder).ok  # sequences of clean frames alone ask nothing of the others
+    assert survey(folder).problems == []  # sequences of clean frames alone ask nothing of the others
 
 
 def test_a_clean_frame_that_is_wrong_or_shown_elsewhere(folder):
@@ -240,8 +240,45 @@ def test_sequences_that_cannot_be_used(folder, table, message):
 def test_without_sequences(folder):
     (folder / "sequences.csv").unlink()
     facts = survey(folder)
-    assert facts.ok
+    assert facts.problems == []
     assert "sequences                 none given" in str(facts)
+
+
+@pytest.mark.parametrize(
+    ("count", "sequences", "reason"),
+    [
+        (15, 5, ""),
+        (15, None, ""),  # near-duplicates, here none, are kept together instead
+        (15, 2, "a split by sequence needs at least 3 sequences, found 2"),
+        (6, None, "3 frames would be left to train on, fewer than a batch of 8"),
+        (3, 3, "1 frames would be left to train on, fewer than a batch of 8"),
+    ],
+)
+def test_ok_means_that_training_would_begin(folder, tmp_path, count, sequences, reason):
+    random = np.random.default_rng(7)
+    for frame in range(7, count + 1):
+        noise = random.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+        write_png(folder / "images" / f"{frame}.png", noise)
+        write_png(folder / "masks" / f"{frame}.png", square(side=2 * frame))
+    for frame in range(count + 1, 7):
+        (folder / "images" / f"{frame}.png").unlink()
+        (folder / "masks" / f"{frame}.png").unlink()
+    (folder / "sequences.csv").unlink()
+    if sequences:
+        rows = "".join(f"{frame},{frame % sequences}\n" for frame in range(1, count + 1))
+        (folder / "sequences.csv").write_text("frame,sequence\n" + rows)
+    facts = survey(folder)
+    assert facts.problems == []
+    assert reason in facts.split_error
+    assert facts.ok == (not reason)
+    assert str(facts).splitlines()[-1] == ("not ok" if reason else "ok")
+    assert ("can be scored, but not trained on" in str(facts)) == bool(reason)
+    try:
+        open_data(configure(data=str(folder)))
+        began = True
+    except (DataError, UsageError):
+        began = False
+    assert began == facts.ok
 
 
 def test_nothing_to_survey(tmp_path):

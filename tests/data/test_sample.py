@@ -39,7 +39,7 @@ def test_twelve_frames_and_nothing_else():
 
 def test_nothing_is_wrong_with_them():
     facts = survey(FOLDER)
-    assert facts.ok
+    assert facts.problems == []
     assert facts.pairs == 12
     assert (facts.in_between_masks, facts.specks, facts.duplicates) == (0, 0, [])
 

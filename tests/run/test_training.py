@@ -153,7 +153,7 @@ def test_ctrl_c_says_how_to_go_on(tiny, tmp_path, monkeypatch, capsys):
         with pytest.raises(KeyboardInterrupt):
             fit(tiny, tmp_path / "run")
     said = capsys.readouterr().out
-    assert "1 whole epochs are saved" in said
+    assert "1 whole epoch is saved" in said
     assert f"polyp train --resume {tmp_path / 'run'}" in said
     fit(tiny, tmp_path / "run", resume=True, progress=False)
     assert len(RunFolder(tmp_path / "run").log()) == 3
