@@ -3,8 +3,10 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
+import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ import pandas as pd
 import platformdirs
 
 from polyp.data import augmentation
+from polyp.data.images import stored_size
 from polyp.data.masks import AUTO
 from polyp.data.pairs import Pair, read_pair
 from polyp.disk import in_checkout, new_folder, project_root
@@ -23,7 +26,11 @@ from polyp.errors import DataError
 PLACE = "POLYP_CACHE"  # the environment variable that says where the caches are
 FORMAT = "2"  # change it whenever the same files would be decoded differently
 PRINT = 12  # hexadecimal digits of an image file's print
+LARGE = 2**24  # pixels: a frame above takes a gigabyte while it is decoded, so they are decoded one by one
 SAMPLED = 16  # frames whose pixels are checked whenever a cache is opened
+
+
+_one_large_one = threading.Lock()
 
 
 class FrameCache:
@@ -123,7 +130,7 @@ def _build(pairs: list[Pair], size: tuple[int, int], target: Path) -> None:
         arrays = {
             name: _reserved(build / f"{name}.npy", shape) for name, shape in _shapes(pairs, size).items()
         }
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
             rows = []
             for i, (image, mask, row) in enumerate(pool.map(lambda pair: _decode(pair, size), pairs)):
                 arrays["images"][i], arrays["masks"][i] = image, mask
@@ -184,8 +191,16 @@ def _readable(folder: Path) -> Iterator[None]:
 
 
 def _decode(pair: Pair, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, dict]:
-    image, mask = read_pair(pair)
+    with _one_large_one if _is_large(pair.image) else contextlib.nullcontext():
+        image, mask = read_pair(pair)
+        small, small_mask = augmentation.apply(augmentation.evaluation_pipeline(size), image, mask)
     height, width = mask.shape
     row = {"frame": pair.frame, "height": height, "width": width, "area": round(float(mask.mean()), 6)}
-    small, small_mask = augmentation.apply(augmentation.evaluation_pipeline(size), image, mask)
     return small, small_mask, row
+
+
+def _is_large(path: Path) -> bool:
+    try:
+        return math.prod(stored_size(path)) > LARGE
+    except Exception:  # `read_pair` says what is wrong with the file
+        return False

@@ -11,7 +11,7 @@ import numpy as np
 from polyp.data.duplicates import Fingerprints
 from polyp.data.images import SPECK as SPECK
 from polyp.data.masks import AUTO, advice, doubt
-from polyp.data.pairs import NEGATIVES, Label
+from polyp.data.pairs import NEGATIVES, Label, spelt_otherwise
 from polyp.errors import name_some
 
 WIDTH, LABEL = 80, 26  # columns of the table, and of its left side
@@ -69,10 +69,15 @@ class Survey:
             "masks without an image": self.masks_without_image,
             "stems that two files share": self.stems_twice,
             "pairs whose image and mask differ in size": self.sizes_differ,
-            "frames missing in sequences.csv": self.without_sequence,
-            "frames missing in centres.csv": self.without_centre,
         }
         lines = [f"{len(names)} {what}: {name_some(names)}" for what, names in named.items() if names]
+        for file, missing, labels in (
+            ("sequences.csv", self.without_sequence, self.sequences),
+            ("centres.csv", self.without_centre, self.centres),
+        ):
+            if missing:
+                remark = spelt_otherwise(missing, labels or ())
+                lines.append(f"{len(missing)} frames missing in {file}: {name_some(missing)}{remark}")
         if self.unclear_masks:
             names = name_some(self.unclear_masks)
             first, _, _ = self.first_unclear.partition(";")

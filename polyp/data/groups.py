@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from polyp.data.duplicates import ALIKE, thumbnail
-from polyp.data.pairs import Label, Pair, read_centres, read_sequences
+from polyp.data.pairs import Label, Pair, read_centres, read_sequences, spelt_otherwise
 from polyp.errors import DataError
 
 
@@ -71,7 +71,8 @@ def _complete(labels: Mapping[str, Label] | None, frames: list[str], file: str) 
     """The labels, which must be of all these frames or of none."""
     missing = [frame for frame in frames if frame not in (labels or {})]
     if 0 < len(missing) < len(frames):
-        raise DataError(f"{file} lacks {len(missing)} frames, first '{missing[0]}'; add them")
+        remark = spelt_otherwise(missing, labels or ())
+        raise DataError(f"{file} lacks {len(missing)} frames, first '{missing[0]}'; add them{remark}")
     return labels
 
 

@@ -7,11 +7,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
 from tqdm import tqdm
 
 from polyp.data.archive import unpack
-from polyp.data.pairs import find_pairs, layout, read_pair, read_sequences, scan, subfolders
+from polyp.data.pairs import Pair, find_pairs, layout, read_pair, read_sequences, scan, subfolders
+from polyp.data.split import packaged_split
 from polyp.disk import is_empty, make_folder, new_folder, project_root, write_atomic
 from polyp.errors import DataError, UsageError, did_you_mean, name_some
 
@@ -252,7 +252,18 @@ def _verified(name: str, content: Path, archive: str | Path | None) -> Path:
     for pair in tqdm(pairs, desc="checking", unit="pair"):
         read_pair(pair)
     if DATASETS[name].groups == "video" and read_sequences(found) is None:
-        table = files("polyp.data") / "splits" / f"{name}-sequence.csv"
-        columns = pd.read_csv(table, usecols=["frame", "sequence"], dtype=str)
-        write_atomic(found / "sequences.csv", columns.to_csv(index=False))
+        write_atomic(found / "sequences.csv", _published_sequences(name, pairs))
     return found
+
+
+def _published_sequences(name: str, pairs: list[Pair]) -> str:
+    """Which frame is of which video, as CSV; only the published frames have a place in it."""
+    table = packaged_split(name, "sequence")
+    assert table is not None  # what has `groups` has a table
+    published = set(table["frame"])
+    if unknown := [pair.frame for pair in pairs if pair.frame not in published]:
+        raise DataError(
+            f"{name}: {len(unknown)} frames of the archive are not in the published dataset "
+            f"({name_some(unknown)}); {_by_hand(name)}"
+        )
+    return table[["frame", "sequence"]].to_csv(index=False)

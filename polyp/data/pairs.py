@@ -4,13 +4,14 @@ Frames without a polyp may lie in `negatives/` beside the folder of frames; they
 """
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from polyp.data.images import is_turned, list_images, natural_sort, read_image, stored_size
+from polyp.data.images import IMAGE_SUFFIXES, is_turned, list_images, natural_sort, read_image, stored_size
 from polyp.data.masks import AUTO, read_mask
 from polyp.errors import DataError, name_some
 
@@ -241,6 +242,20 @@ def read_labels(folder: str | Path, what: str) -> dict[str, Label] | None:
     for number, frame in rows["frame"][rows["frame"].duplicated()].items():
         raise DataError(f"{path}, line {number}: frame {frame!r} is listed twice; keep one line")
     labels: list[Label] = rows[what].str.strip().tolist()
-    if rows[what].str.fullmatch(r"\s*[0-9]+\s*").all():
+    if rows[what].str.fullmatch(r"\s*[0-9]{1,18}\s*").all():
         labels = [int(label) for label in labels]
     return dict(zip(map(normal, rows["frame"]), labels, strict=True))
+
+
+def spelt_otherwise(frames: list[str], listed: Iterable[str]) -> str:
+    """A remark where a table lists a frame that is missing there with a suffix, spaces, zeros or capitals."""
+
+    def core(name: str) -> str:
+        name = name.strip().casefold()
+        return (Path(name).stem if name.endswith(IMAGE_SUFFIXES) else name).lstrip("0")
+
+    known = {core(name): name for name in listed}
+    for frame in frames:
+        if (name := known.get(core(frame))) is not None:
+            return f"; {name!r} is listed, where the file is called {frame!r}"
+    return ""

@@ -229,12 +229,25 @@ def test_all_problems_are_listed_not_only_the_first(folder):
         ("frame;sequence\n1;1\n", "the first line is not 'frame,sequence'"),
         ("frame,sequence\n1,1\n1,1\n", "frame '1' is listed twice"),
         ("frame,sequence\n1,1\n2,1\n", "4 frames missing in sequences.csv: 3, 4, 5 and 1 more"),
+        (
+            "frame,sequence\n" + "".join(f"{i}.PNG,1\n" for i in range(1, 7)),
+            "'1.PNG' is listed, where the file",
+        ),
+        ("frame,sequence\n" + "".join(f" {i} ,1\n" for i in range(1, 7)), "' 1 ' is listed, where the file"),
+        ("frame,sequence\n" + "".join(f"00{i},1\n" for i in range(1, 7)), "'001' is listed, where the file"),
     ],
 )
 def test_sequences_that_cannot_be_used(folder, table, message):
     (folder / "sequences.csv").write_text(table)
     (problem,) = survey(folder).problems
     assert message in problem
+
+
+def test_a_number_too_long_for_python_is_a_name(folder):
+    (folder / "sequences.csv").write_text(
+        "frame,sequence\n" + "".join(f"{i},{'9' * 5000}\n" for i in range(1, 7))
+    )
+    assert set(survey(folder).sequences.values()) == {"9" * 5000}
 
 
 def test_without_sequences(folder):

@@ -595,6 +595,13 @@ def test_clinicdb_comes_from_kaggle_with_its_sequences(tmp_path, project, monkey
     assert (tmp_path / "cache" / "PNG").is_dir()  # Kaggle's own copy is not ours to move
 
 
+def test_frames_of_other_names_get_no_clinicdb_videos(tmp_path, project):
+    archive = pack(tmp_path / "a.zip", write_pairs(tmp_path / "a", [f"x{i}" for i in range(COUNT + 1)]))
+    error = error_of(get_dataset, "cvc-clinicdb", archive)
+    assert f"{COUNT + 1} frames of the archive are not in the published dataset (x0, x1, x2 and" in error
+    assert list((project / "data").iterdir()) == []
+
+
 def test_kaggle_is_missing_or_fails(project, monkeypatch):
     def fails(_):
         raise RuntimeError("no\nroute")
