@@ -83,6 +83,9 @@ def fit(
             saved = "1 whole epoch is" if bar.epoch == 1 else f"{bar.epoch} whole epochs are"
             bar.say(f"\nStopped; {saved} saved. Resume with:\n  {folder.how_to_resume}")
             raise
+        except Exception:
+            folder.drop_if_begun()
+            raise
     score_best(folder, config, data, test=test)
     return folder
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -113,6 +114,17 @@ class RunFolder:
             return Config.from_dict(json.loads(self.config_file.read_text()))
         except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise DataError(f"{self.config_file}: not a configuration of this version ({error})") from None
+
+    def drop_if_begun(self) -> None:
+        """Remove a run without weights, which failed at its start and would only block the next one."""
+        if self.best.exists() or self.last.exists():
+            return
+        self.config_file.unlink(missing_ok=True)
+        (self.path / "split.csv").unlink(missing_ok=True)
+        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        for place in (self.path / "samples", self.path):
+            with contextlib.suppress(OSError):
+                place.rmdir()  # unless there is something that is not ours
 
     @property
     def how_to_resume(self) -> str:

@@ -278,6 +278,18 @@ def test_training_may_start_from_a_checkpoint(run, tiny, tmp_path):
         new_model(changed(tiny, init=str(run.best), widths=(4, 8)))
 
 
+def test_a_run_that_fails_in_its_first_epoch_leaves_no_folder(tiny, tmp_path):
+    """It would block the same --out, and fail again on --resume."""
+    kept = tmp_path / "runs" / "kept" / "notes.txt"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("mine")
+    for name in ("run", "kept"):
+        with pytest.raises(UsageError, match="one value is left per channel"):
+            fit(changed(tiny, size=(4, 4), batch_size=1), tmp_path / "runs" / name, progress=False)
+    assert list((tmp_path / "runs").rglob("*")) == [kept.parent, kept]
+    fit(changed(tiny, epochs=1), tmp_path / "runs" / "run", progress=False)
+
+
 def test_a_start_without_its_weights_leaves_no_folder(tiny, tmp_path):
     with pytest.raises(DataError, match="no such checkpoint"):
         fit(changed(tiny, init="gone.safetensors"), tmp_path / "run", progress=False)
