@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from polyp.data.archive import unpack
 from polyp.data.pairs import Pair, find_pairs, layout, read_pair, read_sequences, scan, subfolders
-from polyp.data.split import packaged_split
 from polyp.disk import is_empty, make_folder, new_folder, project_root, write_atomic
 from polyp.errors import DataError, UsageError, did_you_mean, name_some
 
@@ -258,6 +257,8 @@ def _verified(name: str, content: Path, archive: str | Path | None) -> Path:
 
 def _published_sequences(name: str, pairs: list[Pair]) -> str:
     """Which frame is of which video, as CSV; only the published frames have a place in it."""
+    from polyp.data.split import packaged_split  # with scikit-learn, which no other step here needs
+
     table = packaged_split(name, "sequence")
     assert table is not None  # what has `groups` has a table
     published = set(table["frame"])
