@@ -11,11 +11,11 @@ from .data import find_dataset as find_dataset
 from .data import open_data as open_data
 from .data import open_part as open_part
 from .data import read_image as read_image
-from .data import read_mask as read_mask
 from .data import read_sequences as read_sequences
 from .errors import DataError as DataError
 from .errors import UsageError as UsageError
 from .run import fit as fit
+from .run import load as load
 from .run import load_model as load_model
 from .run import new_model as new_model
 from .run import predict_probs as predict_probs

@@ -1,4 +1,4 @@
-"""The command line: `polyp data | train | validate | predict | score | experiment | report | bench`.
+"""The command line: `polyp data | train | validate | predict | export | score | experiment | report | bench`.
 
 Exit codes: 0 done, 1 the data or a file cannot be used, 2 the command makes no sense, 130 Ctrl-C, 141 the
 reader of a pipe has gone.
@@ -19,6 +19,20 @@ from polyp.config import PRESETS, Config, changed, configure, setting_fields
 from polyp.errors import DataError, UsageError, look_up, name_some, nearest
 
 # Modules that load torch are imported in the commands: `polyp --help` should not take seconds.
+
+
+# Packages that the extras of pyproject.toml bring, and the extra that a command needs if not `train`.
+OPTIONAL = {
+    "pandas",
+    "scipy",
+    "sklearn",
+    "platformdirs",
+    "torch",
+    "albumentations",
+    "safetensors",
+    "matplotlib",
+}
+LIGHT = {"score": "score", "data": "score", "export": "export"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,6 +80,7 @@ def build_parser() -> Parser:
     _add_train(commands)
     _add_validate(commands)
     _add_predict(commands)
+    _add_export(commands)
     _add_score(commands)
     _add_experiment(commands)
     report = commands.add_parser(
@@ -177,15 +192,35 @@ def _add_validate(commands) -> None:
 
 def _add_predict(commands) -> None:
     predict = commands.add_parser("predict", help="write masks for pictures of any size")
-    predict.add_argument("inputs", nargs="+", metavar="PICTURE", help="pictures, or folders of pictures")
     predict.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped model)"
+        "inputs", nargs="+", metavar="PICTURE", help="pictures, folders with all below them, or - for stdin"
+    )
+    predict.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="a .safetensors or .onnx file (default: the shipped model)",
+    )
+    predict.add_argument(
+        "--engine",
+        choices=("auto", "torch", "onnx"),
+        default="auto",
+        help="what computes (default: auto, for the shipped model the faster one that is there)",
     )
     predict.add_argument(
         "--out", type=Path, metavar="DIR", help="default: predictions, or the next free predictions-2 ..."
     )
     predict.add_argument(
         "--overwrite", action="store_true", help="replace the predictions that DIR holds already"
+    )
+    predict.add_argument(
+        "--skip-existing", action="store_true", help="keep them, and predict only what is missing: go on"
+    )
+    predict.add_argument(
+        "--suffix", default="", metavar="TEXT", help="after each result's name: _mask gives 1_mask.png"
+    )
+    predict.add_argument(
+        "--min-area", type=int, default=0, metavar="N", help="leave out regions of fewer pixels"
     )
     _add_model_use(predict)
     predict.add_argument(
@@ -199,6 +234,27 @@ def _add_predict(commands) -> None:
     predict.add_argument("--probabilities", action="store_true", help="also write the probability maps")
     predict.add_argument("--table", choices=("csv", "json"), default="csv", help="default: csv")
     predict.set_defaults(run=run_predict)
+
+
+def _add_export(commands) -> None:
+    export = commands.add_parser(
+        "export",
+        help="write a checkpoint for programs without PyTorch (ONNX)",
+        description="Write a network as ONNX, checked against PyTorch, for ONNX Runtime, C++ or a browser:\n"
+        "uint8 RGB (N, 3, H, W) in, H and W multiples of its stride; the logits of every level out.",
+    )
+    export.add_argument(
+        "checkpoint", type=Path, nargs="?", help="a .safetensors file (default: the shipped model)"
+    )
+    export.add_argument(
+        "--out", type=Path, metavar="FILE", help="default: the checkpoint's name, .onnx, in this folder"
+    )
+    export.add_argument(
+        "--format", choices=("onnx", "pt2"), default="onnx", help="pt2 is torch.export's (default: onnx)"
+    )
+    export.add_argument("--level", type=int, metavar="N", help="prune a UNet++ to this level")
+    export.add_argument("--half", action="store_true", help="store the weights in half precision (ONNX only)")
+    export.set_defaults(run=run_export)
 
 
 def _add_score(commands) -> None:
@@ -403,35 +459,80 @@ def run_validate(args) -> int:
 
 
 def run_predict(args) -> int:
-    from polyp.data.familiar import Familiar
-    from polyp.run import collect_inputs, predict_files, write_predictions
-    from polyp.run.output import output_folder
-    from polyp.run.prediction import left_out
+    from polyp.run import inputs
+    from polyp.run.output import Writer, output_folder
+    from polyp.run.predictor import load
 
-    files = collect_inputs(args.inputs)
-    if others := left_out(args.inputs):
+    if args.suffix and Path(args.suffix).name != args.suffix:
+        raise UsageError(f"--suffix is {args.suffix!r}; expected a part of a file's name, such as _mask")
+    piped = inputs.STDIN in args.inputs
+    places = [item for item in args.inputs if item != inputs.STDIN]
+    pictures = inputs.list_pictures(places) + ([inputs.read_stdin()] if piped else [])
+    if others := inputs.left_out(places):
         names = name_some(path.name for path in others)
         print(f"polyp predict: left out, no pictures that it reads: {len(others)} ({names})", file=sys.stderr)
-    model, metadata, point = _load(args)
-    model.ensure_level(args.level)
-    size = Config.from_dict(metadata["config"]).size
-    familiar = Familiar.from_dict(metadata["familiar"]) if metadata.get("familiar") else None
-    out = output_folder(args.out, args.overwrite, files)  # last: it removes what --overwrite replaces
-    predictions = predict_files(
-        model, files, size, **point, familiar=familiar,
-        mirror=args.mirror, level=args.level, precision=args.precision,
+    predictor = load(
+        args.checkpoint, engine=args.engine, level=args.level, device=args.device, precision=args.precision,
+        **_given_point(args), min_area=args.min_area,
     )  # fmt: skip
-    rows, errors = write_predictions(
-        predictions, out, overlays=args.overlay, probabilities=args.probabilities, table=args.table
-    )
+    files = [picture.file for picture in pictures]
+    # last, since it removes what --overwrite replaces
+    out = output_folder(args.out, args.overwrite, files, args.skip_existing)
+    writer = Writer(
+        out, overlays=args.overlay, probabilities=args.probabilities, table=args.table, suffix=args.suffix,
+        go_on=args.skip_existing,
+    )  # fmt: skip
+    waiting = [picture for picture in pictures if not writer.is_done(picture)]
+    if len(waiting) < len(pictures):
+        print(f"{len(pictures) - len(waiting)} of {len(pictures)} pictures are done already")
+    errors = _predict_all(predictor, waiting, writer, args.mirror)
     for error in errors:
         print(f"polyp predict: {error}", file=sys.stderr)
-    for row in rows:
-        if row["doubt"]:
-            print(f"polyp predict: {row['file']}: {row['doubt']}; its mask may mean nothing", file=sys.stderr)
-    if rows:
-        print(f"{len(rows)} masks in {out / 'masks'}, table in {out / f'predictions.{args.table}'}")
+    if writer.rows:
+        print(f"{len(writer.rows)} masks in {out / 'masks'}, table in {writer.table}")
     return 1 if errors else 0
+
+
+def _predict_all(predictor, pictures, writer, mirror: bool) -> list[DataError]:
+    """Predict and write picture after picture, with a bar in a terminal; the errors of those that fail."""
+    from tqdm import tqdm
+
+    errors = []
+    found = predictor.stream(pictures, mirror)
+    bar = tqdm(found, total=len(pictures), unit="frame", leave=False, disable=not sys.stderr.isatty())
+    with writer, bar:
+        try:
+            for item in bar:
+                if isinstance(item, DataError):
+                    errors.append(item)
+                    continue
+                row = writer.write(item)
+                if row["doubt"]:
+                    remark = f"polyp predict: {row['file']}: {row['doubt']}; its mask may mean nothing"
+                    tqdm.write(remark, file=sys.stderr)
+        except KeyboardInterrupt:
+            done = f"{len(writer.rows)} masks are in {writer.folder / 'masks'}"
+            print(f"\nStopped; {done}. Go on with the same command and --out {writer.folder} --skip-existing")
+            raise
+    return errors
+
+
+def run_export(args) -> int:
+    from polyp.run.checkpoint import find_checkpoint, load_model, shipped_model
+    from polyp.run.export import export_onnx, export_torch
+
+    if args.half and args.format != "onnx":
+        raise UsageError("--half stores ONNX weights; it has no meaning with --format pt2")
+    source = shipped_model() if args.checkpoint is None else find_checkpoint(args.checkpoint)
+    model, metadata = load_model(source)
+    out = args.out or Path(f"{source.stem}.{args.format}")
+    if out.exists():
+        raise UsageError(f"{out}: exists already; name another file with --out")
+    if args.format == "onnx":
+        print(export_onnx(model, metadata, out, args.level, args.half))
+    else:
+        print(export_torch(model, out, args.level))
+    return 0
 
 
 def run_score(args) -> int:
@@ -495,22 +596,25 @@ def run_bench(args) -> int:
     return 0
 
 
-def _load(args):
-    """The model on its device, its metadata, and the operating point to use."""
-    from polyp.run import load_model, to_device
-
-    names = ("threshold", "min_peak", "min_share")
-    for name in names:
+def _given_point(args) -> dict[str, Any]:
+    """What the flags say of the operating point; None where they say nothing."""
+    for name in ("threshold", "min_peak", "min_share"):
         flag, value = "--" + name.replace("_", "-"), getattr(args, name)
         if value is not None and not 0 <= value <= 1:
             raise UsageError(f"{flag} is {value}; expected a number from 0 to 1")
+    return {name: getattr(args, name) for name in ("threshold", "min_peak", "min_share", "second_look")}
+
+
+def _load(args):
+    """The model on its device, its metadata, and the operating point to use."""
+    from polyp.run import load_model, to_device
+    from polyp.run.prediction import Point
+
+    given = _given_point(args)
     model, metadata = load_model(args.checkpoint)
-    model = to_device(model, args.device)
-    # version 0.2 knew none of these
-    stored = {"min_peak": 0.0, "min_share": 0.0, "second_look": False} | metadata
-    given = {name: getattr(args, name) for name in (*names, "second_look")}
-    point = {name: stored[name] if value is None else value for name, value in given.items()}
-    return model, metadata, point
+    point = Point.of(metadata, **given)._asdict()
+    del point["min_area"]
+    return to_device(model, args.device), metadata, point
 
 
 def _scores_line(scores: dict) -> str:
@@ -543,6 +647,13 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataError, ArithmeticError) as error:
         print(f"polyp {args.command}: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        if error.name not in OPTIONAL:
+            raise
+        extra = LIGHT.get(args.command, "train")
+        remedy = f"pip install 'polyp-course[{extra}]'"
+        print(f"polyp {args.command}: needs {error.name}, which is not installed: {remedy}", file=sys.stderr)
+        return 2
     except (RuntimeError, MemoryError) as error:
         if not (remedy := _machine_remedy(str(error))):
             raise

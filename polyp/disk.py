@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import math
 import os
 import shutil
@@ -166,20 +167,30 @@ def write_new(path: str | Path, content: str) -> Path:
     return path
 
 
-def write_atomic(path: str | Path, content: bytes | str) -> Path:
+def write_atomic(path: str | Path, content: bytes | str, durable: bool = True) -> Path:
     """Write a whole file or nothing: no reader ever sees half of it, whatever crashes or fills up.
+
+    Args:
+        path, content: of the file; text is written as UTF-8.
+        durable: wait until the disk has it, so that not even a power cut takes it back.
 
     Raises:
         DataError: the disk is full or the folder cannot be written to; the previous file is kept.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    name = (
+        path.name
+        if len(os.fsencode(path.name)) < 200
+        else hashlib.blake2b(os.fsencode(path)).hexdigest()[:32]
+    )
+    temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         raise DataError(

@@ -63,7 +63,9 @@ def test_the_setup_cell_installs_the_checkout_at_hand_or_says_why_not(place, tmp
     monkeypatch.setattr(subprocess, "run", pip)
     with pytest.raises(RuntimeError, match=f"(?s){re.escape(sys.executable)}.*no matching distribution"):
         exec(setup, {})
-    assert asked[0] == {"notebooks": "..", "top": "."}.get(place, f"polyp-course @ git+{ADDRESS}")
+    assert asked[0] == {"notebooks": "..[train]", "top": ".[train]"}.get(
+        place, f"polyp-course[train] @ git+{ADDRESS}"
+    )
 
 
 @each_notebook

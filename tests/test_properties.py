@@ -16,7 +16,10 @@ from polyp.data.augmentation import AUGMENTATIONS, apply, training_pipeline
 from polyp.data.images import list_images, write_png
 from polyp.model.metrics import confusion_counts, dice_score, iou_score
 from polyp.model.network import SegmentationNetwork, build_model
-from polyp.run.prediction import collect_inputs, predict_files, predict_probs, write_predictions
+from polyp.run.inference import predict_probs
+from polyp.run.inputs import collect_inputs
+from polyp.run.output import write_predictions
+from polyp.run.prediction import predict_files
 
 settings.register_profile("suite", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("suite")

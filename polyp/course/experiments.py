@@ -31,7 +31,7 @@ from polyp.model.network import SegmentationNetwork
 from polyp.run.fitting import fit
 from polyp.run.folder import RunFolder
 from polyp.run.hardware import autocast
-from polyp.run.prediction import predict_probs
+from polyp.run.inference import predict_probs
 from polyp.run.validation import validate
 
 THRESHOLDS = np.arange(1, 20) / 20

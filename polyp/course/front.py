@@ -13,8 +13,8 @@ from polyp.data.known import find_dataset
 from polyp.data.pairs import find_pairs, read_pair
 from polyp.model.metrics import count_pixels, dice_score
 from polyp.run.checkpoint import load_model
+from polyp.run.inference import predict_probs
 from polyp.run.pictures import BLUE, ORANGE, to_png
-from polyp.run.prediction import predict_probs
 from polyp.run.regions import shown_regions
 
 FRAME = "stalk"  # of the dataset `sample`, whose credits say where it is from

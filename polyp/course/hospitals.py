@@ -19,7 +19,7 @@ from polyp.model.network import SegmentationNetwork
 from polyp.run.checkpoint import load_model, versions
 from polyp.run.folder import RunFolder
 from polyp.run.hardware import machine
-from polyp.run.prediction import confirm, predict_probs
+from polyp.run.inference import confirm, predict_probs
 from polyp.run.regions import shown_regions
 from polyp.run.scoring.measures import counts_by_threshold, dice_iou, stretch
 

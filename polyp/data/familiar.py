@@ -8,14 +8,15 @@ not tell a frame on which the network will fail for a subtler reason.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from scipy.special import logsumexp
 
-from polyp.data import augmentation
-from polyp.data.dataset import PolypDataset
+from polyp.data.images import shrink
+
+if TYPE_CHECKING:  # predicting needs neither PyTorch nor a dataset
+    from polyp.data.dataset import PolypDataset
 
 SIDE = 128  # pixels: the figures are taken from a small copy
 DARK, BRIGHT = 0.1, 0.92  # of full light
@@ -48,8 +49,8 @@ def figures(image: np.ndarray) -> np.ndarray:
         ratio = np.log((lit[:, channel] + 0.02) / (lit[:, 1] + 0.02))
         found += [ratio.mean(), ratio.std(), *np.quantile(ratio, (0.05, 0.95))]
     found += list(np.quantile(lit.mean(axis=1), (0.1, 0.5, 0.9)))
-    for shrink in (1, 2, 4):
-        grey = cv2.resize(light, (SIDE // shrink, SIDE // shrink), interpolation=cv2.INTER_AREA)
+    for scale in (1, 2, 4):
+        grey = cv2.resize(light, (SIDE // scale, SIDE // scale), interpolation=cv2.INTER_AREA)
         found += [np.log(np.abs(np.diff(grey, axis=axis)).mean() + 1e-3) for axis in (1, 0)]
     return np.array(found, np.float64)
 
@@ -82,7 +83,9 @@ class Familiar:
         whitened = np.einsum("nkf,kfg->nkg", scaled[:, None] - self.means, self.factors)
         log_factors = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=1)  # (K,)
         log_parts = log_factors - (whitened**2 + np.log(2 * np.pi)).sum(axis=2) / 2  # (N, K)
-        return -logsumexp(log_parts + np.log(self.weights), axis=1)
+        terms = log_parts + np.log(self.weights)
+        most = terms.max(axis=1)
+        return -(most + np.log(np.exp(terms - most[:, None]).sum(axis=1)))
 
     def doubt(self, image: np.ndarray, size: tuple[int, int]) -> str:
         """In a few words why a picture is unlike the training frames; empty where it is like them.
@@ -96,7 +99,7 @@ class Familiar:
             return f"{longest} pixels: far smaller than the frames that the model learnt from"
         if shortest > self.sides[1] * LARGER:
             return f"{shortest} pixels: far larger than the frames that the model learnt from"
-        small, _ = augmentation.apply(augmentation.evaluation_pipeline(size), image)
+        small = shrink(image, size)
         surprise, swapped = self.surprise(small), self.surprise(small[..., ::-1])
         if swapped < min(surprise - SWAPPED, self.limit):
             return "looks as if red and blue were exchanged"
@@ -138,7 +141,7 @@ class Familiar:
         return found
 
 
-def learn_familiar(dataset: PolypDataset) -> dict[str, Any]:
+def learn_familiar(dataset: "PolypDataset") -> dict[str, Any]:
     """What is familiar to a network that learns from `dataset`, see `Familiar.to_dict`.
 
     Empty for fewer than `LEAST` frames. The limit is chosen on frames that the density was not fitted to.

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from threading import Lock
 
+import cv2
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
@@ -132,6 +133,16 @@ def read_image(path: str | Path) -> np.ndarray:
     return np.array(to_rgb(open_upright(path), path))  # a copy: Pillow's own buffer is read-only
 
 
+def shrink(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image uint8 (H, W, 3) at the height and width that a network wants, as training has resized it.
+
+    The same as `augmentation.evaluation_pipeline`, without the seconds that its import takes.
+    """
+    if image.shape[:2] == tuple(size):
+        return image
+    return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+
+
 def list_images(folder: str | Path) -> list[Path]:
     """The image files directly in `folder`, in natural order (2.png before 10.png), hidden ones left out.
 
@@ -168,10 +179,15 @@ def natural_sort(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=key)
 
 
-def write_png(path: str | Path, pixels: np.ndarray, texts: Mapping[str, str] | None = None) -> Path:
-    """Write uint8 pixels, (H, W) grey or (H, W, 3) RGB, as a PNG with these text fields, atomically."""
+def write_png(
+    path: str | Path, pixels: np.ndarray, texts: Mapping[str, str] | None = None, durable: bool = True
+) -> Path:
+    """Write uint8 pixels, (H, W) grey or (H, W, 3) RGB, as a PNG with these text fields, atomically.
+
+    With `durable` it survives a power cut as soon as this returns, which takes a disk some milliseconds.
+    """
     buffer, info = BytesIO(), PngInfo()
     for name, text in (texts or {}).items():
         info.add_text(name, text)
     Image.fromarray(pixels).save(buffer, format="PNG", pnginfo=info)
-    return write_atomic(path, buffer.getvalue())
+    return write_atomic(path, buffer.getvalue(), durable)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from polyp.data.images import IMAGE_SUFFIXES, is_turned, list_images, natural_sort, read_image, stored_size
 from polyp.data.masks import AUTO, read_mask
@@ -221,6 +220,8 @@ def read_labels(folder: str | Path, what: str) -> dict[str, Label] | None:
     path = next((file for file in files if file.is_file()), None)
     if path is None:
         return None
+    import pandas as pd  # predicting a folder needs none
+
     columns = ["frame", what, "more"]  # the third catches what should not be there
     try:
         lines = pd.read_csv(

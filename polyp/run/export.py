@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from polyp.config import Config
 from polyp.disk import place_for, write_atomic
 from polyp.errors import DataError, UsageError
 from polyp.model.network import SegmentationNetwork
@@ -44,8 +43,8 @@ def export_onnx(
         model: on the CPU, in evaluation mode.
         metadata: of its checkpoint, see `load_model`.
         path: the file, `.onnx`.
-        level: prune a UNet++ to this level, and give its head alone; by default all heads of the whole network.
-        half: store the weights in half precision (half the size; the graph computes in float32 all the same).
+        level: prune a UNet++ to this level, and give its head alone; by default all heads of the network.
+        half: store the weights in half precision (half the size; the graph computes in float32).
 
     Raises:
         UsageError: the packages are not installed; the network has no such level; another suffix.
@@ -177,7 +176,7 @@ def _installed() -> Any:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"{error.name} is not installed: pip install 'polyp-course[onnx]'") from None
+        raise UsageError(f"{error.name} is not installed: pip install 'polyp-course[export]'") from None
     return onnx
 
 

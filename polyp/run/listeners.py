@@ -11,7 +11,7 @@ from polyp.data.dataset import PolypDataset
 from polyp.disk import write_atomic
 from polyp.run import checkpoint
 from polyp.run.folder import RunFolder
-from polyp.run.prediction import predict_masks
+from polyp.run.inference import predict_masks
 from polyp.run.training import Epoch, Row
 
 SAMPLES = 4

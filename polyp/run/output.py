@@ -1,12 +1,17 @@
 """Where predictions are written: never over what this package did not make."""
 
+import csv
+import io
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 
 from polyp.data.images import open_quietly, write_png
 from polyp.data.pairs import NEGATIVES, subfolders
+from polyp.disk import make_folder, write_atomic
 from polyp.errors import DataError, UsageError
 
 DEFAULT = Path("predictions")
@@ -17,7 +22,10 @@ DATASETS = ("images", "original", NEGATIVES)  # folders that only a dataset has
 
 
 def output_folder(
-    out: str | Path | None = None, overwrite: bool = False, inputs: Iterable[Path] = ()
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    inputs: Iterable[Path] = (),
+    go_on: bool = False,
 ) -> Path:
     """The folder to write predictions to, free of an earlier run's.
 
@@ -26,13 +34,14 @@ def output_folder(
             is free.
         overwrite: remove the predictions that `out` holds.
         inputs: the pictures to predict, which stay whatever they are.
+        go_on: keep the predictions that `out` holds, to add to them.
 
     Raises:
-        UsageError: `out` is a dataset, holds files that this package did not make where its own would go, or
-            inputs, or predictions and `overwrite` is False. Nothing has been changed then.
+        UsageError: `out` is a dataset, holds files that this package did not make where its own would go,
+            or inputs, or predictions that are neither to be kept nor replaced. Nothing has been changed then.
     """
     if out is None:
-        return _next_free()
+        return DEFAULT if go_on else _next_free()
     out = Path(out)
     inside = subfolders(out)
     for name in DATASETS:
@@ -41,7 +50,13 @@ def output_folder(
                 f"{out}: looks like a dataset (it holds {inside[name].name}/), and its masks may be an "
                 "expert's; name another folder with --out"
             )
-    earlier = [path for place in PLACES if place in inside for path in sorted(inside[place].iterdir())]
+    earlier = [
+        path
+        for place in PLACES
+        if place in inside
+        for path in sorted(inside[place].rglob("*"))
+        if path.is_file()
+    ]
     tables = [out / name for name in TABLES if (out / name).exists()]
     for path in [*earlier, *(tables if not earlier else [])]:  # a table without masks is someone else's
         if not is_ours(path):
@@ -53,10 +68,12 @@ def output_folder(
             raise UsageError(
                 f"{path}: is to be predicted and would be replaced; name another folder with --out"
             )
+    if go_on:
+        return out
     if earlier and not overwrite:
         raise UsageError(
-            f"{out}: holds the predictions of an earlier run; name another folder with --out, or replace "
-            "them with --overwrite"
+            f"{out}: holds the predictions of an earlier run; go on with them (--skip-existing), replace "
+            "them (--overwrite), or name another folder with --out"
         )
     for path in earlier:
         path.unlink()
@@ -88,4 +105,144 @@ def write_picture(path: Path, pixels: np.ndarray) -> Path:
     """
     if path.exists() and not is_ours(path):
         raise DataError(f"{path}: exists, and was not made by polyp predict; name another folder")
-    return write_png(path, pixels, MARK)
+    return write_png(path, pixels, MARK, durable=False)
+
+
+class Writer:
+    """Writes predictions as they come: masks (0/255 PNG), overlays, probability maps, and a growing table.
+
+    A CSV table gets its line when the picture's files are there, so a killed run has lost one picture at
+    most; a JSON table is written at the end. Use it as a context manager.
+
+    Args:
+        folder: where to; created. Masks go into `masks/`, the rest into `overlays/` and `probabilities/`
+            (8-bit grey: 255 x probability), below them by `Prediction.name`.
+        overlays: draw the outline on the picture.
+        probabilities: write the probability map.
+        table: `csv` or `json`; in `predictions.csv` the boxes are JSON text.
+        suffix: after each file's name: `_mask` makes `1_mask.png`.
+        go_on: keep the table's lines, and add to them.
+
+    Raises:
+        DataError: the folder cannot be written to, or the disk is full; a file there that this package did
+            not make would be replaced.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        overlays: bool = False,
+        probabilities: bool = False,
+        table: str = "csv",
+        suffix: str = "",
+        go_on: bool = False,
+    ):
+        self.folder, self.suffix, self.go_on = make_folder(folder), suffix, go_on
+        self.kinds = ["masks", *["overlays"] * overlays, *["probabilities"] * probabilities]
+        for kind in self.kinds:
+            make_folder(self.folder / kind)
+        self.table = self.folder / f"predictions.{table}"
+        self.rows: list[dict[str, Any]] = []
+        self.kept = self._kept() if go_on else []
+        self._csv: csv.DictWriter | None = None
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if self._file:
+            self._file.close()
+        # An empty table would say that there was nothing to find.
+        if self.table.suffix == ".json" and (self.rows or self.kept):
+            write_atomic(self.table, json.dumps([*self.kept, *self.rows], indent=2) + "\n")
+
+    def is_done(self, picture: Any) -> bool:
+        """Whether an earlier run has written this picture's files and its line."""
+        done = {row["file"] for row in self.kept}
+        return str(picture.file) in done and all(
+            self._place(kind, picture.name).exists() for kind in self.kinds
+        )
+
+    def write(self, found: Any) -> dict[str, Any]:
+        """Write one `Prediction`, and return its row, see `prediction.table_row`."""
+        name = found.name or found.file.stem
+        pixels = {
+            "masks": lambda: found.mask * 255,
+            "overlays": found.overlay,
+            "probabilities": lambda: (found.probs * 255).round().astype(np.uint8),
+        }
+        for kind in self.kinds:
+            path = self._place(kind, name)
+            if "/" in name:
+                make_folder(path.parent)
+            write_picture(path, pixels[kind]())
+        row = found.row()
+        self.rows.append(row)
+        if self.table.suffix == ".csv":
+            self._add(row)
+        return row
+
+    def _place(self, kind: str, name: str) -> Path:
+        return self.folder / kind / f"{name}{self.suffix}.png"
+
+    def _add(self, row: dict[str, Any]) -> None:
+        try:
+            if self._csv is None:
+                kept = self.table.exists() and self.go_on
+                self._file = self.table.open("a" if kept else "w", newline="", encoding="utf-8")
+                self._csv = csv.DictWriter(self._file, row, lineterminator="\n")
+                if not kept:
+                    self._csv.writeheader()
+            assert self._file is not None  # opened together
+            self._csv.writerow(row | {"boxes": json.dumps(row["boxes"])})
+            self._file.flush()
+        except OSError as error:
+            raise DataError(
+                f"{self.table}: could not be written ({error.strerror}); free some space"
+            ) from None
+
+    def _kept(self) -> list[dict[str, Any]]:
+        """The rows of an earlier run; a line that was cut off by a kill is removed."""
+        if not self.table.is_file():
+            return []
+        text = self.table.read_text(encoding="utf-8")
+        try:
+            if self.table.suffix == ".json":
+                return json.loads(text)
+            if not text.endswith("\n"):
+                text = text[: text.rfind("\n") + 1]
+                write_atomic(self.table, text)
+            return list(csv.DictReader(io.StringIO(text)))
+        except (ValueError, csv.Error) as error:
+            raise DataError(
+                f"{self.table}: not a table of polyp predict ({error}); use --overwrite"
+            ) from None
+
+
+def write_predictions(
+    predictions: Iterable[Any],
+    folder: str | Path,
+    *,
+    overlays: bool = False,
+    probabilities: bool = False,
+    table: str = "csv",
+) -> tuple[list[dict[str, Any]], list[DataError]]:
+    """Write all predictions with a `Writer`.
+
+    Args:
+        predictions: from `predict_pictures`; consumed one at a time.
+        folder, overlays, probabilities, table: see `Writer`.
+
+    Returns:
+        the table's rows, and the errors of the pictures that could not be read.
+    """
+    errors = []
+    with Writer(folder, overlays=overlays, probabilities=probabilities, table=table) as writer:
+        for item in predictions:
+            if isinstance(item, DataError):
+                errors.append(item)
+            else:
+                writer.write(item)
+    return writer.rows, errors

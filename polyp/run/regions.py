@@ -1,19 +1,28 @@
-"""The connected regions of a prediction: the largest, and those that are shown.
-
-By SciPy: OpenCV's threads would hang in a forked process, such as a loader's or a test's.
-"""
+"""The connected regions of a prediction: the largest, and those that are shown."""
 
 import numpy as np
-from scipy import ndimage
 
 from polyp.data.images import SPECK
 
-EIGHT = np.ones((3, 3))  # pixels that touch at a corner are connected too
+try:  # OpenCV's threads would hang in a forked process, such as a test's
+    from scipy import ndimage
+except ImportError:  # an installation for prediction alone, where nothing is forked, goes without
+    ndimage = None
+
+
+def label_regions(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """The 8-connected regions of a mask (H, W), by number from 1, int (H, W), and how many there are."""
+    if ndimage is not None:
+        return ndimage.label(mask, np.ones((3, 3)))
+    import cv2
+
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    return labels, count - 1
 
 
 def largest_region(mask: np.ndarray) -> int:
     """The pixels of the largest 8-connected region of a mask (H, W); 0 if it is empty."""
-    regions, _ = ndimage.label(mask, EIGHT)
+    regions, _ = label_regions(mask)
     return int(np.bincount(regions.ravel())[1:].max(initial=0))
 
 
@@ -23,6 +32,7 @@ def shown_regions(
     min_peak: float = 0.0,
     min_share: float = 0.0,
     evidence: np.ndarray | None = None,
+    min_area: int = 0,
 ) -> np.ndarray:
     """The mask of a probability map, without the regions of which the network is less sure.
 
@@ -33,6 +43,7 @@ def shown_regions(
         threshold: a pixel is polyp above this probability.
         min_peak: an 8-connected region is shown if its highest evidence is above this,
         min_share: and if it takes at least this share of the picture.
+        min_area: leave out regions of fewer pixels.
         evidence: (H, W), 0 to 1, such as the mean of several looks; by default `probs`.
 
     Returns:
@@ -40,11 +51,13 @@ def shown_regions(
     """
     mask = probs > threshold
     least = threshold if evidence is None else 0.0  # what every region's peak is above
-    if min_peak <= least and min_share <= 0:
+    if min_peak <= least and min_share <= 0 and min_area <= 0:
         return mask
-    regions, count = ndimage.label(mask, EIGHT)
-    shown = np.bincount(regions.ravel()) >= max(SPECK, min_share * mask.size)
+    regions, count = label_regions(mask)
+    shown = np.bincount(regions.ravel()) >= max(SPECK, min_share * mask.size, min_area)
     judged = probs if evidence is None else evidence
-    shown[1:] &= ndimage.maximum(judged, regions, np.arange(1, count + 1)) > min_peak
+    peaks = np.zeros(count + 1, judged.dtype)
+    np.maximum.at(peaks, regions.ravel(), judged.ravel())
+    shown &= peaks > min_peak
     shown[0] = False  # the background
     return shown[regions]

@@ -14,8 +14,8 @@ from polyp.model.losses import Loss, bce_dice_loss, deep_supervision
 from polyp.model.metrics import SCORES, AverageMeter, concatenate, count_pixels, summarise
 from polyp.model.network import SegmentationNetwork, resize_logits
 from polyp.run.hardware import autocast
+from polyp.run.inference import look_again
 from polyp.run.loading import scoring_loader
-from polyp.run.prediction import look_again
 from polyp.run.regions import largest_region, shown_regions
 
 

@@ -1,6 +1,9 @@
 """Predictions never replace what `polyp predict` did not make."""
 
 import shutil
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +14,8 @@ from polyp.__main__ import main
 from polyp.data.images import write_png
 from polyp.disk import make_folder
 from polyp.errors import DataError, UsageError
-from polyp.run.output import is_ours, output_folder, write_picture
+from polyp.run.output import Writer, is_ours, output_folder, write_picture
+from polyp.run.regions import shown_regions
 
 
 def predict(run, *arguments) -> int:
@@ -54,8 +58,12 @@ def test_an_input_is_never_replaced(run, frames_folder, tmp_path, capsys):
 def test_nor_if_it_is_an_earlier_prediction(run, frames_folder, tmp_path, capsys):
     assert predict(run, frames_folder / "images" / "1.png", "--out", "out", "--overlay") == 0
     before = contents(tmp_path / "out")
-    assert predict(run, "out/overlays", "--out", "out", "--overwrite") == 2
+    assert predict(run, "out/overlays/1.png", "--out", "out", "--overwrite") == 2
     assert "1.png: is to be predicted and would be replaced" in capsys.readouterr().err
+    assert predict(run, "out/overlays", "--out", "out", "--overwrite") == 1
+    assert (
+        "out/overlays: no pictures in this folder, only such as polyp predict made" in capsys.readouterr().err
+    )
     assert contents(tmp_path / "out") == before
 
 
@@ -110,7 +118,7 @@ def test_what_is_left_out_of_a_folder_is_said(run, tmp_path, capsys):
     assert predict(run, folder, "--out", "out") == 0
     said = capsys.readouterr()
     assert "3 masks" in said.out
-    assert "left out, no pictures that it reads: 3 (d.heic, notes.txt, sub)" in said.err
+    assert "left out, no pictures that it reads: 2 (d.heic, notes.txt)" in said.err
 
 
 def test_a_folder_without_pictures_says_what_is_there(run, tmp_path, capsys):
@@ -131,3 +139,93 @@ def test_our_pictures_are_known_again(tmp_path):
     assert output_folder(tmp_path / "new") == tmp_path / "new"
     with pytest.raises(UsageError):
         output_folder(make_folder(tmp_path / "c" / "Negatives").parent)
+
+
+def test_a_run_that_was_killed_goes_on(run, frames_folder, tmp_path, capsys):
+    """As after a kill: some masks, a table whose last line was cut off, a mask without a line."""
+    assert predict(run, frames_folder / "images", "--out", "whole") == 0
+    assert predict(run, frames_folder / "images", "--out", "out") == 0
+    table = tmp_path / "out" / "predictions.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines[:9]) + lines[9][:12])
+    for name in ("20", "21"):
+        (tmp_path / "out" / "masks" / f"{name}.png").unlink()
+    capsys.readouterr()
+    assert predict(run, frames_folder / "images", "--out", "out", "--skip-existing") == 0
+    said = capsys.readouterr().out
+    assert "8 of 24 pictures are done already" in said
+    assert "16 masks in " in said
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert predict(run, frames_folder / "images", "--out", "out", "--skip-existing") == 0
+    assert "24 of 24 pictures are done already" in capsys.readouterr().out
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_each_line_is_there_as_soon_as_its_mask_is(run, frames_folder, tmp_path, monkeypatch):
+    seen = []
+    real = Writer.write
+
+    def write(self, found):
+        row = real(self, found)
+        seen.append(len((self.folder / "predictions.csv").read_text().splitlines()) - 1)
+        return row
+
+    monkeypatch.setattr(Writer, "write", write)
+    assert predict(run, frames_folder / "images", "--out", "out") == 0
+    assert seen == list(range(1, 25))
+
+
+def test_folders_below_are_kept_and_names_told_apart(run, frames_folder, tmp_path):
+    for place in ("day 1/left", "day 1/right", "day 2"):
+        shutil.copy(frames_folder / "images" / "1.png", make_folder(tmp_path / "in" / place) / "a.png")
+    Image.open(frames_folder / "images" / "2.png").save(tmp_path / "in" / "day 2" / "a.bmp")
+    assert predict(run, "in", "--out", "in/out", "--suffix", "_mask") == 0
+    found = sorted(str(path) for path in contents(tmp_path / "in" / "out"))
+    assert found == [
+        *("masks/day 1/left/a_mask.png", "masks/day 1/right/a_mask.png"),
+        *("masks/day 2/a.bmp_mask.png", "masks/day 2/a.png_mask.png", "predictions.csv"),
+    ]
+    before = contents(tmp_path / "in" / "out")
+    assert (
+        predict(run, "in", "--out", "in/out", "--suffix", "_mask", "--overwrite") == 0
+    )  # no mask is predicted
+    assert contents(tmp_path / "in" / "out") == before
+    assert predict(run, "in/day 1", "in/day 2", "--out", "both") == 0
+    assert (tmp_path / "both" / "masks" / "day 1" / "left" / "a.png").is_file()
+    assert predict(run, "in/day 1/left/a.png", "in/day 1/right/a.png", "--out", "files") == 0
+    assert (tmp_path / "files" / "masks" / "right" / "a.png.png").is_file()
+
+
+def test_of_a_dataset_the_frames_are_predicted(run, frames_folder, tmp_path):
+    assert predict(run, frames_folder, "--out", "out") == 0
+    assert len(pd.read_csv("out/predictions.csv")) == 24
+
+
+def test_a_picture_may_come_through_a_pipe(run, frames_folder, tmp_path, monkeypatch, capsys):
+    content = (frames_folder / "images" / "1.png").read_bytes()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=BytesIO(content)))
+    assert predict(run, "-", "--out", "out") == 0
+    assert predict(run, frames_folder / "images" / "1.png", "--out", "file") == 0
+    piped, read = (contents(tmp_path / out) for out in ("out", "file"))
+    assert piped[Path("masks/stdin.png")] == read[Path("masks/1.png")]
+    for wrong, message in ((b"", "nothing came"), (b"no picture", "stdin: not a readable image")):
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=BytesIO(wrong)))
+        assert predict(run, "-", "--out", "none") == 1
+        assert message in capsys.readouterr().err
+
+
+def test_small_regions_can_be_left_out(run, tmp_path):
+    probs = np.zeros((40, 60), np.float32)
+    probs[2:12, 2:12] = probs[20:30, 20:29] = 0.9  # 100 and 90 pixels
+    mask = shown_regions(probs, min_area=100)
+    assert (mask.sum(), mask[2:12, 2:12].sum()) == (100, 100)
+    assert shown_regions(probs, min_area=90).sum() == 190
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.png")
+    for area, found in (("0", 1), ("2401", 0)):  # a threshold of 0 marks every pixel
+        assert predict(run, "a.png", "--out", area, "--threshold", "0", "--min-area", area) == 0
+        assert pd.read_csv(tmp_path / area / "predictions.csv")["components"].tolist() == [found]
+
+
+def test_a_suffix_is_no_path(run, frames_folder, capsys):
+    assert predict(run, frames_folder / "images", "--suffix", "../x") == 2
+    assert "expected a part of a file's name" in capsys.readouterr().err

@@ -15,17 +15,12 @@ from polyp.data.familiar import Familiar
 from polyp.data.images import read_image, write_png
 from polyp.errors import DataError, UsageError
 from polyp.model.network import build_model
-from polyp.run import prediction as module
+from polyp.run import inference
 from polyp.run.checkpoint import load_model
-from polyp.run.prediction import (
-    Prediction,
-    collect_inputs,
-    overlay,
-    predict_files,
-    predict_probs,
-    table_row,
-    write_predictions,
-)
+from polyp.run.inference import predict_probs
+from polyp.run.inputs import collect_inputs
+from polyp.run.output import write_predictions
+from polyp.run.prediction import Prediction, overlay, predict_files, table_row
 from polyp.run.validation import validate
 
 SIZE = (32, 32)
@@ -154,7 +149,7 @@ def test_nothing_found_is_a_row_too(tmp_path):
 def test_memory_does_not_grow_with_the_number_of_pictures(monkeypatch, model, tmp_path):
     file = picture(tmp_path / "a.png", size=(400, 500))
     monkeypatch.setattr(
-        module, "predict_probs", lambda model, image, size, **_: np.zeros(image.shape[:2], np.float32)
+        inference, "predict_probs", lambda model, image, size, **_: np.zeros(image.shape[:2], np.float32)
     )
     peaks = []
     for count in (2, 20):
@@ -214,7 +209,7 @@ def test_only_a_marked_picture_is_looked_at_again(model, tmp_path, monkeypatch):
         probs[0, 2:12, 2:12] = 0.9 if dims == () else 0.5
         return probs
 
-    monkeypatch.setattr(module, "look", look)
+    monkeypatch.setattr(inference, "look", look)
     file = picture(tmp_path / "a.png", (20, 30))
     shown = {}
     for threshold, min_peak in ((0.95, 0.0), (0.6, 0.58), (0.6, 0.62)):  # the mean of the four looks is 0.6

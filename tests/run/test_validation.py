@@ -13,7 +13,8 @@ from polyp.disk import make_folder
 from polyp.model.losses import bce_dice_loss
 from polyp.model.metrics import confusion_counts, dice_score
 from polyp.model.network import SegmentationNetwork, build_model
-from polyp.run.prediction import confirm, predict_files, predict_probs
+from polyp.run.inference import confirm, predict_probs
+from polyp.run.prediction import predict_files
 from polyp.run.validation import validate
 
 

@@ -1,0 +1,131 @@
+"""The one line: `polyp.load().predict("frames/").save("masks/")`."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from polyp.data.familiar import Familiar
+from polyp.errors import DataError
+from polyp.run.ahead import ahead
+from polyp.run.engines import Engine, open_engine
+from polyp.run.inputs import as_pictures
+from polyp.run.output import Writer
+from polyp.run.prediction import Picture, Point, Prediction, predict_pictures
+
+
+class Predictor:
+    """A network that is ready for pictures.
+
+    Args:
+        engine: what computes, see `engines.open_engine`.
+        metadata: of the checkpoint: its operating point, and what is familiar to the network.
+        point: which answers are shown.
+    """
+
+    def __init__(self, engine: Engine, metadata: dict[str, Any], point: Point | None = None):
+        self.engine, self.metadata = engine, metadata
+        self.point = point or Point.of(metadata)
+        self.familiar = Familiar.from_dict(metadata["familiar"]) if metadata.get("familiar") else None
+
+    def predict(self, source: Any, mirror: bool = False) -> "Predictions":
+        """Masks for whatever people have.
+
+        Args:
+            source: a path, a folder with all below it, a glob, pixels uint8 RGB (H, W, 3), a PIL image, or an
+                iterable of these.
+            mirror: average over four mirrorings (four times the work).
+
+        Returns:
+            the results, computed as they are asked for.
+
+        Raises:
+            UsageError: a source of another kind.
+            DataError: on the way: there is nothing, or a single picture cannot be read.
+        """
+        return Predictions(self.stream(as_pictures(source), mirror))
+
+    def stream(
+        self, pictures: Iterable[Picture | DataError], mirror: bool = False
+    ) -> Iterator[Prediction | DataError]:
+        """`predict_pictures`, while the next pictures are decoded beside it."""
+        return predict_pictures(self.engine, ahead(_decoded, pictures), self.point, self.familiar, mirror)
+
+
+class Predictions:
+    """Results in the order of the pictures, each computed when it is asked for, and once: `for found in ...`.
+
+    Pictures that cannot be read are left out, and listed in `errors` afterwards. For a single picture,
+    `mask`, `probs`, `boxes` and `overlay()` are at hand.
+    """
+
+    def __init__(self, stream: Iterator[Prediction | DataError]):
+        self._stream = stream
+        self._one: Prediction | None = None
+        self.errors: list[DataError] = []
+
+    def __iter__(self) -> Iterator[Prediction]:
+        if self._one is not None:
+            yield self._one
+        for item in self._stream:
+            if isinstance(item, DataError):
+                self.errors.append(item)
+            else:
+                yield item
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("mask", "probs", "boxes", "overlay", "image", "doubt"):
+            return getattr(self.one(), name)
+        raise AttributeError(name)
+
+    def one(self) -> Prediction:
+        """The first result, for a source that is one picture.
+
+        Raises:
+            DataError: the picture cannot be read.
+        """
+        if self._one is None:
+            self._one = next(iter(self), None)
+        if self._one is None:
+            raise self.errors[0] if self.errors else DataError("no picture was given")
+        return self._one
+
+    def table(self) -> Any:
+        """A pandas table with one row per picture, see `prediction.table_row`."""
+        import pandas as pd
+
+        return pd.DataFrame([found.row() for found in self])
+
+    def save(self, folder: str | Path, **options: Any) -> Path:
+        """Write masks and the table into `folder`; see `output.Writer` for what else can be written.
+
+        Raises:
+            DataError: the folder cannot be written to, or holds files that this package did not make.
+        """
+        with Writer(folder, **options) as writer:
+            for found in self:
+                writer.write(found)
+        return writer.folder
+
+
+def load(path: str | Path | None = None, **options: Any) -> Predictor:
+    """A network, ready to predict.
+
+    Args:
+        path: a checkpoint, an exported `.onnx` file, or a name of weights that ship; by default the model
+            that comes with the package.
+        options: engine, level, device, precision, see `engines.open_engine`; threshold, min_peak, min_share,
+            second_look instead of the model's own, see `Point`.
+
+    Raises:
+        UsageError, DataError: an unknown option; a file that cannot be read.
+    """
+    given = {name: options.pop(name) for name in Point._fields if name in options}
+    engine, metadata = open_engine(path, **options)
+    return Predictor(engine, metadata, Point.of(metadata, **given))
+
+
+def _decoded(picture: Picture | DataError) -> Picture | DataError:
+    try:
+        return picture if isinstance(picture, DataError) else picture._replace(image=picture.read())
+    except DataError as error:
+        return error
