@@ -193,7 +193,10 @@ def _add_validate(commands) -> None:
 def _add_predict(commands) -> None:
     predict = commands.add_parser("predict", help="write masks for pictures of any size")
     predict.add_argument(
-        "inputs", nargs="+", metavar="PICTURE", help="pictures, folders with all below them, or - for stdin"
+        "inputs",
+        nargs="+",
+        metavar="PICTURE",
+        help="pictures, folders with all below them, films, a camera's number, or - for stdin",
     )
     predict.add_argument(
         "--checkpoint",
@@ -229,6 +232,16 @@ def _add_predict(commands) -> None:
         dest="mirror",
         action="store_true",
         help="average over four mirrorings (4 x the time)",
+    )
+    predict.add_argument(
+        "--every", type=int, default=1, metavar="N", help="of a film, only every N-th frame (default 1)"
+    )
+    predict.add_argument("--masks", action="store_true", help="of a film, write the masks of its frames too")
+    predict.add_argument(
+        "--smooth",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="of a film, show what was there in 3 of the last 5 frames (default)",
     )
     predict.add_argument("--overlay", action="store_true", help="also draw the outline on each picture")
     predict.add_argument("--probabilities", action="store_true", help="also write the probability maps")
@@ -460,9 +473,11 @@ def run_validate(args) -> int:
 
 def run_predict(args) -> int:
     from polyp.run import inputs
+    from polyp.run.film.source import is_film
     from polyp.run.output import Writer, output_folder
-    from polyp.run.predictor import load
 
+    if any(is_film(item) for item in args.inputs):
+        return _predict_films(args)
     if args.suffix and Path(args.suffix).name != args.suffix:
         raise UsageError(f"--suffix is {args.suffix!r}; expected a part of a file's name, such as _mask")
     piped = inputs.STDIN in args.inputs
@@ -471,10 +486,7 @@ def run_predict(args) -> int:
     if others := inputs.left_out(places):
         names = name_some(path.name for path in others)
         print(f"polyp predict: left out, no pictures that it reads: {len(others)} ({names})", file=sys.stderr)
-    predictor = load(
-        args.checkpoint, engine=args.engine, level=args.level, device=args.device, precision=args.precision,
-        **_given_point(args), min_area=args.min_area,
-    )  # fmt: skip
+    predictor = _predictor(args)
     files = [picture.file for picture in pictures]
     # last, since it removes what --overwrite replaces
     out = output_folder(args.out, args.overwrite, files, args.skip_existing)
@@ -491,6 +503,39 @@ def run_predict(args) -> int:
     if writer.rows:
         print(f"{len(writer.rows)} masks in {out / 'masks'}, table in {writer.table}")
     return 1 if errors else 0
+
+
+def _predictor(args):
+    from polyp.run.predictor import load
+
+    return load(
+        args.checkpoint, engine=args.engine, level=args.level, device=args.device, precision=args.precision,
+        **_given_point(args), min_area=args.min_area,
+    )  # fmt: skip
+
+
+def _predict_films(args) -> int:
+    from polyp.run.film.output import predict_film
+    from polyp.run.film.source import Film, is_film
+    from polyp.run.output import output_folder
+
+    if others := [item for item in args.inputs if not is_film(item)]:
+        raise UsageError(f"{others[0]}: no film; predict films and pictures apart")
+    for flag in ("overwrite", "skip_existing", "probabilities", "mirror", "suffix"):
+        if getattr(args, flag):
+            raise UsageError(f"--{flag.replace('_', '-')} is for pictures, not for films")
+    films = [Film(item, args.every) for item in args.inputs]
+    predictor, out = _predictor(args), args.out or output_folder()
+    for film in films:
+        stopped = " (stop it with Ctrl-C)" if film.is_camera else ""
+        print(f"{film.name}: {film.fps:.0f} frames a second{stopped}")
+        result = predict_film(
+            predictor, film, out, smooth=args.smooth, masks=args.masks, progress=sys.stderr.isatty()
+        )
+        print(f"{result.findings} findings in {result.frames} frames: {result.overlay}, and two tables")
+        if result.remark:
+            print(f"polyp predict: {result.remark}", file=sys.stderr)
+    return 0
 
 
 def _predict_all(predictor, pictures, writer, mirror: bool) -> list[DataError]:

@@ -145,17 +145,23 @@ def as_pictures(source: Any) -> Iterator[Picture]:
         DataError: see `list_pictures`.
     """
     if isinstance(source, str | Path):
-        yield from list_pictures([source])
+        yield from _of_path(source)
     elif isinstance(source, np.ndarray | Image.Image):
         yield _pixels(source, 0)
     elif isinstance(source, Iterable):
         for number, item in enumerate(source):
             if isinstance(item, str | Path):
-                yield from list_pictures([item])
+                yield from _of_path(item)
             else:
                 yield _pixels(item, number)
     else:
         raise UsageError(f"source is {type(source).__name__}; {EXPECTED}")
+
+
+def _of_path(path: str | Path) -> Iterator[Picture]:
+    from polyp.run.film.source import Film, is_film  # which predicts, and so imports this
+
+    yield from Film(path) if is_film(path) else list_pictures([path])
 
 
 EXPECTED = "expected a path, a folder, a glob, uint8 RGB (H, W, 3), a PIL image, or an iterable of these"

@@ -48,7 +48,13 @@ class Predictor:
         self, pictures: Iterable[Picture | DataError], mirror: bool = False
     ) -> Iterator[Prediction | DataError]:
         """`predict_pictures`, while the next pictures are decoded beside it."""
-        return predict_pictures(self.engine, ahead(_decoded, pictures), self.point, self.familiar, mirror)
+        return self.stream_decoded(ahead(_decoded, pictures), mirror)
+
+    def stream_decoded(
+        self, pictures: Iterable[Picture | DataError], mirror: bool = False
+    ) -> Iterator[Prediction | DataError]:
+        """The same of pictures that have their pixels, such as a film's."""
+        return predict_pictures(self.engine, pictures, self.point, self.familiar, mirror)
 
 
 class Predictions:

@@ -1,0 +1,1 @@
+"""Films and cameras: reading, following regions from frame to frame, writing."""
