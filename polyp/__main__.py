@@ -1,4 +1,4 @@
-"""The command line: `polyp data | train | validate | predict | export | score | experiment | report | bench`.
+"""The command line: `polyp data | train | validate | predict | info | export | score | ...`.
 
 Exit codes: 0 done, 1 the data or a file cannot be used, 2 the command makes no sense, 130 Ctrl-C, 141 the
 reader of a pipe has gone.
@@ -80,6 +80,10 @@ def build_parser() -> Parser:
     _add_train(commands)
     _add_validate(commands)
     _add_predict(commands)
+    info = commands.add_parser("info", help="say what is in a checkpoint or an exported network")
+    info.add_argument("file", type=Path, nargs="?", help="default: the shipped model")
+    info.add_argument("--json", action="store_true", help="all of its metadata, for programs")
+    info.set_defaults(run=run_info)
     _add_export(commands)
     _add_score(commands)
     _add_experiment(commands)
@@ -124,6 +128,9 @@ def _add_train(commands) -> None:
         description="Train a network. A flag overrules the preset; a preset overrules the defaults.",
     )
     train.add_argument("--preset", choices=PRESETS, help="quick (default), cpu, transfer, or gpu")
+    train.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings of another run, its config.json, not a preset's"
+    )
     train.add_argument(
         "--out", type=Path, metavar="DIR", help="run folder (default: runs/PRESET, or a free name)"
     )
@@ -412,9 +419,9 @@ def run_train(args) -> int:
 
     given = {name: getattr(args, name) for name in setting_fields() if getattr(args, name) is not None}
     if args.resume:
-        if args.preset or args.out:
+        if args.preset or args.out or args.config:
             raise UsageError(
-                "--resume continues a run as it began and where it is; it takes no --preset or --out"
+                "--resume continues a run as it began and where it is; it takes no --preset, --config, --out"
             )
         folder, path = RunFolder.resume(args.resume), args.resume
         config = folder.adjust(**given) if given else folder.config()
@@ -422,8 +429,12 @@ def run_train(args) -> int:
         for name in ("data", "add"):  # a run knows its data from any working folder
             if name in given:
                 given[name] = _absolute(given[name])
+        if "split_file" in given:
+            given["split_file"] = str(Path(given["split_file"]).resolve())
+        if args.config and args.preset:
+            raise UsageError("--config takes the place of --preset; give one of the two")
         preset = args.preset or "quick"
-        config = configure(preset, **given)
+        config = changed(_read_config(args.config), **given) if args.config else configure(preset, **given)
         path = args.out or new_run_path(preset)
     if args.cache:
         os.environ["POLYP_CACHE"] = str(args.cache)
@@ -438,6 +449,16 @@ def run_train(args) -> int:
     if not args.test:
         print(f"once all is chosen, score the test frames: polyp validate '{run.best}'")
     return 0
+
+
+def _read_config(file: Path) -> Config:
+    """The settings of another run."""
+    from polyp.run import RunFolder
+
+    folder = file if file.is_dir() else file.parent
+    if not file.is_dir() and file.name != "config.json":
+        raise UsageError(f"{file}: expected the config.json of a run, or its folder")
+    return RunFolder(folder).config()
 
 
 def _absolute(data: str) -> str:
@@ -560,6 +581,16 @@ def _predict_all(predictor, pictures, writer, mirror: bool) -> list[DataError]:
             print(f"\nStopped; {done}. Go on with the same command and --out {writer.folder} --skip-existing")
             raise
     return errors
+
+
+def run_info(args) -> int:
+    import json
+
+    from polyp.run.info import describe, metadata_in
+
+    metadata = metadata_in(args.file)
+    print(json.dumps(metadata, indent=2) if args.json else describe(metadata))
+    return 0
 
 
 def run_export(args) -> int:

@@ -50,6 +50,9 @@ class Config:
     balance: float = setting(0.0, "0 draws every frame alike, 1 gives every hospital the same share")
     train_sequences: int = setting(0, "train on this many videos only, drawn by the seed; 0 means all")
     refit: bool = setting(False, "train on the validation frames too, and keep the last epoch")
+    split_file: str = setting(
+        "", "your own split instead: a CSV with frame,part (train, val, test), or from polyp data split"
+    )
     fold: int = setting(0, "which fold is the test set, 0 to 4; a random split has only fold 0")
     size: tuple[int, int] = setting((128, 128), "height and width that the network sees")
     augment: Literal["none", "flips", "standard", "strong"] = setting(

@@ -324,3 +324,23 @@ def test_where_a_table_goes_is_tested_before_the_work(frames_folder, tmp_path, c
     inputs = {"score": [frames_folder / "masks", frames_folder / "masks"]}.get(command, [])
     assert polyp(command, *inputs, "--out", "table") == 1
     assert "table: is a folder; name the file to write" in capsys.readouterr().err
+
+
+def test_settings_of_another_run(run, tmp_path, capsys):
+    assert polyp("train", "--config", run.config_file, "--epochs", "1", "--seed", "3", "--out", "again") == 0
+    again = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert again == run.config().to_dict() | {"epochs": 1, "seed": 3}
+    assert polyp("train", "--config", run.path, "--preset", "cpu") == 2
+    assert "takes the place of --preset" in capsys.readouterr().err
+    assert polyp("train", "--config", run.best) == 2
+    assert "expected the config.json of a run, or its folder" in capsys.readouterr().err
+
+
+def test_info_says_what_is_in_a_file(run, capsys):
+    assert polyp("info", run.path) == 0
+    said = capsys.readouterr().out
+    assert "widths 4 8" in said
+    assert f"mean per-image Dice {run.log()['val_dice'].max():.3f}" in said
+    assert polyp("info", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["config"]["encoder"] == "efficientnet-lite2"
+    assert polyp("info", "nowhere.safetensors") == 1

@@ -19,7 +19,7 @@ from polyp.data import augmentation
 from polyp.data.cache import PRINT, FrameCache
 from polyp.data.masks import doubt, read_mask
 from polyp.data.sources import find_sources, kept_together, source_names, split_table
-from polyp.data.split import PARTS, parts_of
+from polyp.data.split import PARTS, parts_of, read_split
 from polyp.errors import DataError, UsageError, name_some
 
 
@@ -147,8 +147,8 @@ def open_data(config: Config, path: str | Path | None = None) -> Splits:
     for part in ("test",) if config.refit else ("val", "test"):
         if not parts[part]:
             raise DataError(
-                f"{config.data}: no frames for {part} in the {config.split} split, fold {config.fold}; "
-                "it needs more videos, or more frames"
+                f"{config.split_file or config.data}: no frames for {part} in the {config.split} split, fold "
+                f"{config.fold}; it needs more videos, or more frames"
             )
     rows = [(frame, part) for part in PARTS for frame in parts[part]]
     cache, names = data.cache, source_names(data.own + data.added, data.areas)
@@ -193,7 +193,7 @@ class _Opened:
         """What a run remembers of its data, see `Splits`."""
         name = "+".join(filter(None, [self.config.data, self.config.add]))
         about: dict[str, str | int] = {"name": name, "frames": len(self.areas), "content": self.cache.key}
-        if self.config.split == "sequence":
+        if self.config.split == "sequence" and not self.config.split_file:
             about["groups"] = ", ".join(sorted({kept_together(source) for source in self.own}))
         return about
 
@@ -201,7 +201,10 @@ class _Opened:
         """The frames of each part."""
         config = self.config
         count = sum(len(source.pairs) for source in self.own)
-        table = split_table(config.split, self.own, self.areas[:count], self.cache.images[:count])
+        if config.split_file:
+            table = read_split(config.split_file)
+        else:
+            table = split_table(config.split, self.own, self.areas[:count], self.cache.images[:count])
         parts = parts_of(table, config.fold)
         self._check_complete(parts, count)
         if config.refit:
@@ -222,6 +225,11 @@ class _Opened:
             (frames - listed, "frames are not in its"),
             (listed - frames, "frames are missing, which are in its"),
         ):
+            if some and self.config.split_file:
+                raise DataError(
+                    f"{self.config.split_file}: {len(some)} {what.replace('its', 'it')} "
+                    f"({name_some(sorted(some))}); it must list all frames of {self.config.data}, no others"
+                )
             if some:
                 raise DataError(
                     f"{self.config.data}: {len(some)} {what} {self.config.split} split "

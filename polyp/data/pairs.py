@@ -14,7 +14,14 @@ from polyp.data.images import IMAGE_SUFFIXES, is_turned, list_images, natural_so
 from polyp.data.masks import AUTO, read_mask
 from polyp.errors import DataError, name_some
 
-LAYOUTS = (("images", "masks"), ("original", "ground truth"))
+# What people call the folders of frames and of masks, in small letters; the earlier name goes first.
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "frames", "original", "imagestr")
+MASK_FOLDERS = (
+    *("masks", "mask", "ground truth", "groundtruth", "ground_truth", "gts", "gt"),
+    *("labels", "label", "segmentations", "annotations", "labelstr"),
+)
+# What masks' names may have after the frame's.
+MASK_ENDINGS = ("_mask", "-mask", "_label", "_gt", "_seg", "_segmentation")
 NEGATIVES = "negatives"
 
 Label = int | str  # the name of a video or a hospital
@@ -98,10 +105,17 @@ def layout(folder: Path) -> tuple[Path, Path] | None:
     """The folder of frames and the folder of masks, or None; PNG before TIF, which holds the same."""
     inside = subfolders(folder)
     for holder in (inside, *(subfolders(inside[name]) for name in ("png", "tif") if name in inside)):
-        for images, masks in LAYOUTS:
-            if images in holder and masks in holder:
-                return holder[images], holder[masks]
+        images = next((holder[name] for name in IMAGE_FOLDERS if name in holder), None)
+        masks = next((holder[name] for name in MASK_FOLDERS if name in holder), None)
+        if images and masks:
+            return images, masks
+    if any(path.stem.lower().endswith(MASK_ENDINGS) for path in _pictures(folder)):  # 1.png beside 1_mask.png
+        return folder, folder
     return None
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return list_images(folder) if folder.is_dir() else []
 
 
 def scan(folder: str | Path) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
@@ -115,22 +129,39 @@ def scan(folder: str | Path) -> tuple[dict[str, list[Path]], dict[str, list[Path
         raise DataError(f"{folder}: no such folder")
     if not (folders := layout(folder)):
         raise DataError(
-            f"{folder}: contains no dataset; expected the folders images/ and masks/, or Original/ and "
-            "Ground Truth/, directly or in PNG/"
+            f"{folder}: contains no dataset; expected the folders images/ and masks/ (or image/ and label/, "
+            "imgs/ and gts/, Original/ and Ground Truth/), directly or in PNG/; or 1.png beside 1_mask.png"
         )
     images: dict[str, list[Path]] = {}
     masks: dict[str, list[Path]] = {}
     for place, stems in zip(folders, (images, masks), strict=True):
         for path in list_images(place):
             stems.setdefault(frame_name(path), []).append(path)
-    return images, masks
+    if folders[0] == folders[1]:
+        images = {stem: paths for stem, paths in images.items() if not stem.lower().endswith(MASK_ENDINGS)}
+        masks = {stem: paths for stem, paths in masks.items() if stem.lower().endswith(MASK_ENDINGS)}
+    return images, _without_endings(masks, images)
+
+
+def _without_endings(masks: dict[str, list[Path]], images: dict[str, list[Path]]) -> dict[str, list[Path]]:
+    """The masks by their frames' names, where all of them have the same ending after it, such as `_mask`."""
+    if masks.keys() & images.keys():
+        return masks
+    for ending in MASK_ENDINGS:
+        named = {
+            stem[: -len(ending)]: paths for stem, paths in masks.items() if stem.lower().endswith(ending)
+        }
+        if len(named) == len(masks) and named.keys() & images.keys():
+            return named
+    return masks
 
 
 def find_pairs(folder: str | Path, values: str = AUTO) -> list[Pair]:
     """The pairs of a frame and a mask in `folder`, in natural order, and then its frames without a polyp.
 
-    They are read from `images/` and `masks/`, or from `Original/` and `Ground Truth/`, in `folder` or in
-    its `PNG/`; a pair shares its stem, not always its suffix (`7.jpg` with `7.png`). What lies in
+    They are read from `images/` and `masks/`, or what else people call these (`IMAGE_FOLDERS`,
+    `MASK_FOLDERS`), in `folder` or in its `PNG/`; a pair shares its stem, not always its suffix (`7.jpg` with
+    `7.png`), and masks may have one of `MASK_ENDINGS` (`7_mask.png`), even beside their frames. What lies in
     `negatives/` beside them is a frame without a polyp and needs no mask. `values` is every pair's.
 
     Raises:
@@ -177,7 +208,7 @@ def list_negatives(folder: str | Path) -> list[Path]:
 def _holder(folder: str | Path) -> Path:
     """The folder that holds the folder of frames."""
     folders = layout(Path(folder))
-    return folders[0].parent if folders else Path(folder)
+    return folders[0].parent if folders and folders[0] != folders[1] else Path(folder)
 
 
 def read_sequences(folder: str | Path) -> dict[str, Label] | None:

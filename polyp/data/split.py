@@ -208,6 +208,29 @@ def packaged_split(data: str, split: str) -> pd.DataFrame | None:
     return table.assign(frame=prefix + table["frame"]).drop(columns="dataset").reset_index(drop=True)
 
 
+def read_split(path: str | Path) -> pd.DataFrame:
+    """Someone's own split: a CSV like those of `SPLITS`, at the least `frame,part` with train, val and test.
+
+    Raises:
+        UsageError: no such file.
+        DataError: other columns, another part, or a frame listed twice.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise UsageError(f"split_file is {str(path)!r}: no such file")
+    try:
+        table = pd.read_csv(path, dtype={"frame": str, "part": str}, na_filter=False, encoding="utf-8-sig")
+    except ValueError as error:  # not UTF-8, or not a table
+        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())}); save it as CSV") from None
+    if "frame" not in table or not ("part" in table or {"fold", "validates"} <= set(table)):
+        raise DataError(f"{path}: has the columns {', '.join(table)}; expected frame,part")
+    if "part" in table and (odd := sorted(set(table["part"]) - set(PARTS))):
+        raise DataError(f"{path}: lists the part {odd[0]!r}; expected {', '.join(PARTS)}")
+    if (twice := table["frame"][table["frame"].duplicated()]).any():
+        raise DataError(f"{path}: frame {twice.iloc[0]!r} is listed twice; keep one line")
+    return table
+
+
 def parts_of(table: pd.DataFrame, fold: int = 0) -> dict[str, list[str]]:
     """The frames of `train`, `val` and `test`; in a split by hospital, also of `left out`.
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from polyp.data.images import list_images, natural_sort, read_image, to_rgb
-from polyp.data.pairs import layout
+from polyp.data.pairs import MASK_ENDINGS, layout
 from polyp.errors import DataError, UsageError, name_some
 from polyp.run.output import is_ours
 from polyp.run.prediction import Picture
@@ -68,15 +68,23 @@ def _globbed(item: str | Path) -> list[Path]:
 
 def _below(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """The pictures in a folder and below it, each with the path between."""
-    if places := layout(folder):
-        folder = places[0]
-    for file in list_images(folder):
+    frames, folder = _frames(folder)
+    for file in frames:
         if not is_ours(file):
             yield file, ()
     for inner in natural_sort(folder.iterdir()):
         if inner.is_dir() and not inner.is_symlink() and not inner.name.startswith("."):
             for file, parts in _below(inner):
                 yield file, (inner.name, *parts)
+
+
+def _frames(folder: Path) -> tuple[list[Path], Path]:
+    """The pictures in a folder, and the folder; of a dataset the frames, and their folder."""
+    if not (places := layout(folder)):
+        return list_images(folder), folder
+    if places[0] == places[1]:  # masks beside their frames
+        return [path for path in list_images(folder) if not path.stem.lower().endswith(MASK_ENDINGS)], folder
+    return list_images(places[0]), places[0]
 
 
 def _named(found: dict[Path, tuple[str, ...]]) -> list[Picture]:
@@ -107,8 +115,7 @@ def left_out(inputs: Iterable[str | Path]) -> list[Path]:
 
 
 def _no_pictures(folder: Path) -> Iterator[Path]:
-    if places := layout(folder):
-        folder = places[0]
+    _, folder = _frames(folder)
     pictures = set(list_images(folder))
     for path in natural_sort(folder.iterdir()):
         if path.name.startswith(".") or path.name.lower() in LITTER or path in pictures:

@@ -94,6 +94,49 @@ def test_a_frame_and_its_mask_may_differ_in_format(tmp_path):
     assert {(pair.image.suffix, pair.mask.suffix) for pair in pairs} == {(".jpg", ".png")}
 
 
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        *(("image", "label"), ("imgs", "gts"), ("images", "GT"), ("frames", "segmentations")),
+        *(("imagesTr", "labelsTr"), ("images", "mask"), ("Image", "Ground_Truth")),
+    ],
+)
+def test_layouts_that_people_have(tmp_path, images, masks):
+    folder = write_pairs(tmp_path, images=images, masks=masks)
+    (folder / "sequences.csv").write_text("frame,sequence\n1,1\n2,1\n10,2\n")
+    pairs = find_pairs(folder)
+    assert [(pair.image.parent.name, pair.mask.parent.name) for pair in pairs] == [(images, masks)] * COUNT
+    assert read_sequences(folder) == {"1": 1, "2": 1, "10": 2}
+
+
+def test_images_and_masks_go_before_other_names(tmp_path):
+    write_pairs(tmp_path, images="image", masks="label")
+    write_pairs(tmp_path)
+    assert {(pair.image.parent.name, pair.mask.parent.name) for pair in find_pairs(tmp_path)} == {
+        ("images", "masks")
+    }
+
+
+@pytest.mark.parametrize("ending", ["_mask", "_GT", "-mask", "_segmentation"])
+@pytest.mark.parametrize("place", ["masks", "images"])
+def test_masks_may_have_an_ending_even_beside_their_frames(tmp_path, ending, place):
+    write_pairs(tmp_path)
+    for frame in ("1", "2", "10"):
+        (tmp_path / "masks" / f"{frame}.png").rename(tmp_path / place / f"{frame}{ending}.png")
+    folder = tmp_path if place == "masks" else tmp_path / "images"
+    (folder / "sequences.csv").write_text("frame,sequence\n1,1\n2,1\n10,2\n")
+    assert [(pair.frame, pair.mask.name) for pair in find_pairs(folder)] == [
+        (frame, f"{frame}{ending}.png") for frame in ("1", "2", "10")
+    ]
+    assert read_sequences(folder) == {"1": 1, "2": 1, "10": 2}
+
+
+def test_an_ending_that_some_masks_lack_is_no_ending(tmp_path):
+    write_pairs(tmp_path)
+    (tmp_path / "masks" / "2.png").rename(tmp_path / "masks" / "2_mask.png")
+    assert "without mask (2.png)" in error_of(find_pairs, tmp_path)
+
+
 def test_png_comes_before_tif(tmp_path):
     for kind in ("TIF", "PNG"):
         write_pairs(tmp_path / kind, images="Original", masks="Ground Truth")

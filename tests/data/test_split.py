@@ -1,10 +1,15 @@
 import itertools
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from polyp.config import changed, configure
+from polyp.data.dataset import open_data
 from polyp.data.groups import label_frames
+from polyp.data.pairs import find_pairs
+from polyp.data.sources import write_splits
 from polyp.data.split import (
     PARTS,
     hospital_split,
@@ -188,3 +193,50 @@ def test_the_mixed_table_keeps_test_frames_test_frames():
     # by eye and by thumbnails, seq11 goes on where seq1 stops, and seq12 where seq2 does
     assert all({"seq1", "seq11"} <= v or not {"seq1", "seq11"} & v for v in videos.values())
     assert all({"seq2", "seq12"} <= v or not {"seq2", "seq12"} & v for v in videos.values())
+
+
+def own_split(folder, text):
+    (folder / "own.csv").write_text(text, encoding="utf-8-sig")
+    return changed(configure("quick", data=str(folder / "mine")), split_file=str(folder / "own.csv"))
+
+
+def test_ones_own_split(frames_folder, tmp_path):
+    mine = shutil.copytree(frames_folder, tmp_path / "mine")
+    frames = [pair.frame for pair in find_pairs(mine)]
+    parts = ["train"] * 16 + ["val"] * 3 + ["test"] * 5
+    lines = "".join(f"{frame},{part}\n" for frame, part in zip(frames, parts, strict=True))
+    data = open_data(own_split(tmp_path, "frame,part\n" + lines))
+    assert (data.train.frames, data.val.frames, data.test.frames) == (frames[:16], frames[16:19], frames[19:])
+    assert "groups" not in data.about
+
+
+def test_what_polyp_data_split_wrote_is_ones_own_split_too(frames_folder, tmp_path):
+    mine = shutil.copytree(frames_folder, tmp_path / "mine")
+    write_splits(str(mine), tmp_path)
+    config = changed(configure("quick", data=str(mine)), fold=2)
+    given = open_data(changed(config, split_file=str(tmp_path / "mine-sequence.csv")))
+    assert given.table.equals(open_data(config).table)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("frame,part\n1,train\n", r"own.csv: 23 frames are not in it \(.*it must list all frames of"),
+        ("frame,part\n1,train\n1,test\n", "own.csv: frame '1' is listed twice"),
+        ("frame,part\n1,training\n", "own.csv: lists the part 'training'; expected train, val, test"),
+        ("frame,fold\n1,0\n", "own.csv: has the columns frame, fold; expected frame,part"),
+        ("", "own.csv: cannot be read"),
+    ],
+)
+def test_a_split_of_ones_own_that_cannot_be_used(frames_folder, tmp_path, text, message):
+    shutil.copytree(frames_folder, tmp_path / "mine")
+    with pytest.raises(DataError, match=message):
+        open_data(own_split(tmp_path, text))
+
+
+def test_a_split_file_that_is_gone(frames_folder, tmp_path):
+    config = own_split(tmp_path, "")
+    shutil.copytree(frames_folder, tmp_path / "mine")
+    (tmp_path / "own.csv").unlink()
+    with pytest.raises(UsageError, match=r"split_file is '.*own.csv': no such file"):
+        open_data(config)
