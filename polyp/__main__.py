@@ -415,6 +415,7 @@ def run_data_split(args) -> int:
 
 
 def run_train(args) -> int:
+    from polyp.data.pairs import found_in
     from polyp.run import RunFolder, fit, new_run_path
 
     given = {name: getattr(args, name) for name in setting_fields() if getattr(args, name) is not None}
@@ -438,6 +439,9 @@ def run_train(args) -> int:
         path = args.out or new_run_path(preset)
     if args.cache:
         os.environ["POLYP_CACHE"] = str(args.cache)
+    for place in config.data.split("+") + config.add.split("+"):
+        if found := found_in(place):
+            print(f"{place}: {found}")
     run = fit(config, path, data_path=args.data_path, resume=bool(args.resume), test=args.test)
     metrics = run.metrics()
     which = "last" if config.refit else "best"

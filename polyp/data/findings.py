@@ -11,7 +11,7 @@ import numpy as np
 from polyp.data.duplicates import Fingerprints
 from polyp.data.images import SPECK as SPECK
 from polyp.data.masks import AUTO, advice, doubt
-from polyp.data.pairs import NEGATIVES, Label, spelt_otherwise
+from polyp.data.pairs import NEGATIVES, Label, found_in, spelt_otherwise
 from polyp.errors import name_some
 
 WIDTH, LABEL = 80, 26  # columns of the table, and of its left side
@@ -99,6 +99,7 @@ class Survey:
     def __str__(self) -> str:
         facts = [
             ("folder", str(self.folder)),
+            *([("found", found)] if (found := found_in(self.folder)) else []),
             ("pairs", str(self.pairs)),
             ("images without a mask", _counted(self.images_without_mask)),
             ("masks without an image", _counted(self.masks_without_image)),

@@ -114,6 +114,16 @@ def layout(folder: Path) -> tuple[Path, Path] | None:
     return None
 
 
+def found_in(folder: str | Path) -> str:
+    """Where frames and masks were found, in a few words; none for `images/` and `masks/`."""
+    images, masks = layout(Path(folder)) or (Path("images"), Path("masks"))
+    if (images.name.lower(), masks.name.lower()) == ("images", "masks"):
+        return ""
+    if images == masks:
+        return "frames and masks in one folder, told apart by the masks' names"
+    return f"frames in {images.name}/, masks in {masks.name}/"
+
+
 def _pictures(folder: Path) -> list[Path]:
     return list_images(folder) if folder.is_dir() else []
 

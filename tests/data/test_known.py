@@ -24,7 +24,7 @@ from polyp.data import known
 from polyp.data.archive import unpack
 from polyp.data.images import write_png
 from polyp.data.known import DATASETS, KnownDataset, find_dataset, get_dataset
-from polyp.data.pairs import find_pairs, read_centres, read_sequences
+from polyp.data.pairs import find_pairs, found_in, read_centres, read_sequences
 from polyp.disk import make_folder
 from polyp.errors import DataError, UsageError
 
@@ -107,6 +107,18 @@ def test_layouts_that_people_have(tmp_path, images, masks):
     pairs = find_pairs(folder)
     assert [(pair.image.parent.name, pair.mask.parent.name) for pair in pairs] == [(images, masks)] * COUNT
     assert read_sequences(folder) == {"1": 1, "2": 1, "10": 2}
+
+
+def test_what_was_found_is_said(tmp_path):
+    assert found_in(write_pairs(tmp_path / "a")) == ""
+    assert (
+        found_in(write_pairs(tmp_path / "b", images="Imgs", masks="gts")) == "frames in Imgs/, masks in gts/"
+    )
+    (tmp_path / "c").mkdir()
+    for name in ("1.png", "1_mask.png"):
+        write_frame(tmp_path / "c" / name)
+    assert "told apart by the masks' names" in found_in(tmp_path / "c")
+    assert found_in(tmp_path / "gone") == ""
 
 
 def test_images_and_masks_go_before_other_names(tmp_path):
