@@ -198,7 +198,20 @@ def _add_validate(commands) -> None:
 
 
 def _add_predict(commands) -> None:
-    predict = commands.add_parser("predict", help="write masks for pictures of any size")
+    predict = commands.add_parser(
+        "predict",
+        help="write masks for pictures and films of any size",
+        description="Write a mask for each picture, and one table of what was found.\n"
+        "Pictures: PNG, JPEG, TIFF, BMP, WebP, GIF. Films: what OpenCV can decode.",
+        epilog="columns of predictions.csv: file, height, width, area_share (of the picture), components\n"
+        "(regions), boxes ([x, y, width, height] of each), mean_probability, doubt.\n\n"
+        "examples:\n"
+        "  polyp predict frame.png --overlay\n"
+        "  polyp predict day1/ day2/ --out masks --suffix _mask\n"
+        "  polyp predict day1/ day2/ --out masks --suffix _mask --skip-existing     after a stop\n"
+        "  polyp predict film.mp4 --every 2\n"
+        "  cat frame.jpg | polyp predict -\n",
+    )
     predict.add_argument(
         "inputs",
         nargs="+",

@@ -93,7 +93,7 @@ def is_ours(path: Path) -> bool:
     try:
         with open_quietly(path) as picture:
             return all(picture.info.get(name) == text for name, text in MARK.items())
-    except OSError:  # a folder, or no picture
+    except Exception:  # a folder, no picture, or a damaged or hostile one, at which Pillow raises anything
         return False
 
 

@@ -1,6 +1,7 @@
 """Predictions never replace what `polyp predict` did not make."""
 
 import shutil
+import zlib
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -194,6 +195,21 @@ def test_folders_below_are_kept_and_names_told_apart(run, frames_folder, tmp_pat
     assert (tmp_path / "both" / "masks" / "day 1" / "left" / "a.png").is_file()
     assert predict(run, "in/day 1/left/a.png", "in/day 1/right/a.png", "--out", "files") == 0
     assert (tmp_path / "files" / "masks" / "right" / "a.png.png").is_file()
+
+
+def test_a_hostile_picture_in_a_folder_is_that_pictures_fault(run, tmp_path, capsys):
+    """Looking whether a picture is ours must not end the others: this one's header claims 60 000 x 60 000."""
+    folder = make_folder(tmp_path / "in")
+    Image.new("RGB", (20, 20)).save(folder / "good.png")
+    content = bytearray((folder / "good.png").read_bytes())
+    content[16:24] = (60_000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    (folder / "huge.png").write_bytes(content)
+    assert not is_ours(folder / "huge.png")
+    assert predict(run, folder, "--out", "out") == 1
+    said = capsys.readouterr()
+    assert "1 masks" in said.out
+    assert "huge.png: larger than 100 megapixels" in said.err
 
 
 def test_of_a_dataset_the_frames_are_predicted(run, frames_folder, tmp_path):
