@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int = 4) -> Iterator[Result]:
+def ahead(function: Callable[[Item], Result], items: Iterable[Item], depth: int = 1) -> Iterator[Result]:
     """`map(function, items)` in order, on a thread that is at most `depth` items ahead.
 
     Decoders, encoders and networks let go of Python's lock, so they run beside each other.

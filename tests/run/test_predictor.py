@@ -133,7 +133,7 @@ def test_nothing_is_computed_before_it_is_asked_for():
     assert (engine.looks, asked) == (0, [])
     next(iter(found))
     assert engine.looks == 1
-    assert len(asked) < 8
+    assert len(asked) <= 3  # the next one is decoded meanwhile
 
 
 def test_memory_does_not_grow_with_the_number():

@@ -13,7 +13,10 @@ SECONDS = 60
 
 
 class Attempt(NamedTuple):
-    """How a command ended: its exit code (minus a signal's number), what it said, and its highest memory."""
+    """How a command ended: its exit code (minus a signal's number), what it said, and the memory it took.
+
+    That is at its highest, beyond what the tests' process had loaded before the fork.
+    """
 
     code: int
     out: str
@@ -36,7 +39,7 @@ class Attempt(NamedTuple):
 def attempt(arguments: list[str], place: Path, seconds: int = SECONDS) -> Attempt:
     """Run `polyp` with `arguments` in the folder `place`, as from a shell, but forked, which is quicker."""
     out, err = place / ".out", place / ".err"
-    start = time.monotonic()
+    start, loaded = time.monotonic(), _resident()
     child = os.fork()
     if child == 0:
         code = 99
@@ -58,8 +61,14 @@ def attempt(arguments: list[str], place: Path, seconds: int = SECONDS) -> Attemp
         out.read_text(errors="replace"),
         err.read_text(errors="replace"),
         time.monotonic() - start,
-        usage.ru_maxrss / 1024,
+        usage.ru_maxrss / 1024 - loaded,
     )
+
+
+def _resident() -> float:
+    """The memory of this process now, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _run(arguments: list[str]) -> int:
