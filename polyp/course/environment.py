@@ -22,6 +22,7 @@ import polyp
 from polyp.disk import project_root
 
 OK, FIX, NOTE = "OK", "FIX", "NOTE"
+LEARNERS = ("score", "train")  # the extras without which there is no course
 GIB = 2**30
 OPENCV = (
     "opencv-python-headless",
@@ -255,7 +256,7 @@ Specifiers = dict[str, str]  # package -> which versions will do, such as ">=2.6
 
 
 def _requirements() -> tuple[str, Specifiers, Specifiers]:
-    """What pyproject.toml asks of Python, of the packages, and of the packages for notebooks.
+    """What pyproject.toml asks of Python, of the packages of a course, and of those for notebooks.
 
     Without a checkout this is read from what pip recorded of it.
     """
@@ -265,18 +266,20 @@ def _requirements() -> tuple[str, Specifiers, Specifiers]:
 
         project: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
         if project.get("name") == "polyp-course":
-            extras = project["optional-dependencies"]["notebooks"]
-            return project["requires-python"], _specifiers(project["dependencies"]), _specifiers(extras)
+            extras = project["optional-dependencies"]
+            core = project["dependencies"] + [line for extra in LEARNERS for line in extras[extra]]
+            return project["requires-python"], _specifiers(core), _specifiers(extras["notebooks"])
     lines = metadata.requires("polyp-course") or []
-    extras = [line for line in lines if re.search(r"""extra == ['"]notebooks""", line)]
-    core = [line for line in lines if "extra ==" not in line]
-    return metadata.metadata("polyp-course")["Requires-Python"], _specifiers(core), _specifiers(extras)
+    extra_of = {line: re.search(r"""extra == ['"](\w+)""", line) for line in lines}
+    core = [line for line, extra in extra_of.items() if extra is None or extra[1] in LEARNERS]
+    notebooks = [line for line, extra in extra_of.items() if extra and extra[1] == "notebooks"]
+    return metadata.metadata("polyp-course")["Requires-Python"], _specifiers(core), _specifiers(notebooks)
 
 
 def _specifiers(lines: Iterable[str]) -> Specifiers:
     """Names apart from versions; by hand, since a missing `packaging` must not hide what else is missing."""
     found = (re.match(r"([\w.-]+)\s*([^;]*)", line) for line in lines)
-    return {match[1]: match[2].strip() for match in found if match}
+    return {match[1]: match[2].strip() for match in found if match and match[1] != "polyp-course"}
 
 
 def _specifier(name: str) -> str:
