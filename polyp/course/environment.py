@@ -268,12 +268,18 @@ def _requirements() -> tuple[str, Specifiers, Specifiers]:
         if project.get("name") == "polyp-course":
             extras = project["optional-dependencies"]
             core = project["dependencies"] + [line for extra in LEARNERS for line in extras[extra]]
-            return project["requires-python"], _specifiers(core), _specifiers(extras["notebooks"])
+            return project["requires-python"], *_apart(core, extras["notebooks"])
     lines = metadata.requires("polyp-course") or []
     extra_of = {line: re.search(r"""extra == ['"](\w+)""", line) for line in lines}
     core = [line for line, extra in extra_of.items() if extra is None or extra[1] in LEARNERS]
     notebooks = [line for line, extra in extra_of.items() if extra and extra[1] == "notebooks"]
-    return metadata.metadata("polyp-course")["Requires-Python"], _specifiers(core), _specifiers(notebooks)
+    return metadata.metadata("polyp-course")["Requires-Python"], *_apart(core, notebooks)
+
+
+def _apart(core: Iterable[str], notebooks: Iterable[str]) -> tuple[Specifiers, Specifiers]:
+    """The bounds of the one, and of the other what the one lacks: pip records extras with all they include."""
+    first, second = _specifiers(core), _specifiers(notebooks)
+    return first, {name: bound for name, bound in second.items() if name not in first}
 
 
 def _specifiers(lines: Iterable[str]) -> Specifiers:
