@@ -277,7 +277,7 @@ def _requirements() -> tuple[str, Specifiers, Specifiers]:
 
 
 def _apart(core: Iterable[str], notebooks: Iterable[str]) -> tuple[Specifiers, Specifiers]:
-    """The bounds of the one, and of the other what the one lacks: pip records extras with all they include."""
+    """The bounds of both, without what they share: pip records an extra with all that it includes."""
     first, second = _specifiers(core), _specifiers(notebooks)
     return first, {name: bound for name, bound in second.items() if name not in first}
 
