@@ -1,15 +1,18 @@
 """The pages around the package: short, linked, and true."""
 
 import re
+import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 import polyp
 from polyp.course import front
 from polyp.course.report import FRONT
 from polyp.data.synthetic import make_sequence, write_dataset
+from polyp.disk import make_folder
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -55,12 +58,16 @@ def test_links_lead_somewhere(page):
 def test_the_lines_of_use_run(tmp_path):
     image = make_sequence(0, 0, 1, 96, 128)[0][0]
     cv2.imwrite(str(tmp_path / "frame.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    shutil.copy(tmp_path / "frame.png", make_folder(tmp_path / "frames") / "1.png")
     write_dataset(tmp_path / "data" / "synthetic", sequences=5, frames=4, height=64, width=80)
     (block,) = re.findall("^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     names = {}
     exec(block, names)
     assert names["mask"].shape == (96, 128)
-    assert names["mask"].dtype == bool
+    assert names["mask"].dtype == np.uint8
+    assert names["table"]["file"].tolist() == [str(Path("frames/1.png"))]
+    for written in ("masks/1.png", "overlays/1.png", "predictions.csv"):
+        assert (tmp_path / "masks" / written).is_file()
     assert [row["epoch"] for row in names["history"]] == [1, 2]
 
 

@@ -13,7 +13,7 @@ from polyp.course import experiments
 from polyp.data.dataset import open_data, open_part
 from polyp.errors import DataError, UsageError
 from polyp.model.network import build_model
-from polyp.run.prediction import predict_probs
+from polyp.run.inference import predict_probs
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from polyp.data.sources import NO_POLYP
 from polyp.data.split import packaged_split, parts_of
 from polyp.disk import make_folder
 from polyp.model.network import build_model
-from polyp.run.prediction import predict_probs
+from polyp.run.inference import predict_probs
 from polyp.run.regions import shown_regions
 from polyp.run.scoring import score
 from polyp.run.validation import validate

@@ -18,7 +18,7 @@ from polyp.model.network import build_model
 from polyp.run import inference
 from polyp.run.checkpoint import load_model
 from polyp.run.inference import predict_probs
-from polyp.run.inputs import collect_inputs
+from polyp.run.inputs import collect_inputs, list_pictures
 from polyp.run.output import write_predictions
 from polyp.run.prediction import Prediction, overlay, predict_files, table_row
 from polyp.run.validation import validate
@@ -165,8 +165,7 @@ def test_inputs(tmp_path):
     (tmp_path / "d" / "notes.txt").touch()
     assert collect_inputs([tmp_path / "d", files[0]]) == files
     picture(tmp_path / "d" / "2.jpg")
-    with pytest.raises(DataError, match=r"both would write 2.png"):
-        collect_inputs([tmp_path / "d"])
+    assert [p.name for p in list_pictures([tmp_path / "d"])] == ["2.jpg", "2.png", "10"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no pictures in this folder"):
         collect_inputs([tmp_path / "empty"])

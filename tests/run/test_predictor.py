@@ -4,7 +4,6 @@ import threading
 import tracemalloc
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
@@ -145,23 +144,6 @@ def test_memory_does_not_grow_with_the_number():
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
-
-
-def test_the_readmes_five_lines(tmp_path, monkeypatch):
-    """They run as they stand, on a picture of their name."""
-    import re
-    from pathlib import Path
-
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    code = re.search(r"## Use it\n+```python\n(.*?)```", readme, re.DOTALL)[1]
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)).save("frame.png")
-    (tmp_path / "frames").mkdir()
-    (tmp_path / "frames" / "1.png").write_bytes((tmp_path / "frame.png").read_bytes())
-    names: dict = {}
-    exec(code, names)
-    assert names["mask"].shape == (60, 80)
-    assert isinstance(names["table"], pd.DataFrame)
-    assert (tmp_path / "masks" / "masks" / "1.png").is_file()
 
 
 def test_ahead_keeps_the_order_and_stays_near():
