@@ -31,6 +31,8 @@ OPTIONAL = {
     "albumentations",
     "safetensors",
     "matplotlib",
+    "packaging",
+    "pooch",
 }
 LIGHT = {"score": "score", "data": "score", "export": "export"}
 
@@ -453,7 +455,7 @@ def run_train(args) -> int:
     if args.cache:
         os.environ["POLYP_CACHE"] = str(args.cache)
     for place in config.data.split("+") + config.add.split("+"):
-        if found := found_in(place):
+        if Path(place).is_absolute() and (found := found_in(place)):  # a folder, see `_absolute`
             print(f"{place}: {found}")
     run = fit(config, path, data_path=args.data_path, resume=bool(args.resume), test=args.test)
     metrics = run.metrics()
@@ -532,7 +534,7 @@ def run_predict(args) -> int:
         out, overlays=args.overlay, probabilities=args.probabilities, table=args.table, suffix=args.suffix,
         go_on=args.skip_existing,
     )  # fmt: skip
-    waiting = [picture for picture in pictures if not writer.is_done(picture)]
+    waiting = writer.waiting(pictures)
     if len(waiting) < len(pictures):
         print(f"{len(pictures) - len(waiting)} of {len(pictures)} pictures are done already")
     errors = _predict_all(predictor, waiting, writer, args.mirror)

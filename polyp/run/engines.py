@@ -11,6 +11,7 @@ import numpy as np
 
 from polyp.data.images import shrink
 from polyp.errors import DataError, UsageError, look_up
+from polyp.run.metadata import check_metadata
 
 Size = tuple[int, int]
 
@@ -86,13 +87,16 @@ class OnnxEngine:
             self.metadata = json.loads(self.session.get_modelmeta().custom_metadata_map["polyp"])
             height, width = self.metadata["config"]["size"]
             self.stride = int(self.metadata["stride"])
-        except (KeyError, ValueError, TypeError):
+            names = {int(name.removeprefix("level_")): name for name in self.metadata["levels"]}
+            if not names or min(height, width, self.stride, *names) < 1:
+                raise ValueError("no level, or a size below 1")
+        except (KeyError, ValueError, TypeError, AttributeError):
             raise DataError(f"{path}: an ONNX file that `polyp export` did not write") from None
         except Exception as error:  # ONNX Runtime's own kinds
             reason = " ".join(str(error).split())[:120]
             raise DataError(f"{path}: damaged, or no ONNX file ({reason})") from None
         self.size: Size = (int(height), int(width))
-        names = {int(name.removeprefix("level_")): name for name in self.metadata["levels"]}
+        check_metadata(self.metadata, path)
         if level is not None and level not in names:
             raise UsageError(f"level is {level}; {path} has {', '.join(map(str, names))}")
         self.output = names[max(names) if level is None else level]
@@ -118,7 +122,7 @@ class OnnxEngine:
         logits = self.session.run([self.output], {"image": batch})[0][0, 0, :height, :width]
         logits = np.ascontiguousarray(np.flip(logits, axes))
         large = cv2.resize(logits, (out_size[1], out_size[0]), interpolation=cv2.INTER_LINEAR)
-        return 1 / (1 + np.exp(-large))
+        return 1 / (1 + np.exp(-np.clip(large, -80, 80)))  # beyond, the exponential overflows float32
 
     def _look_again(self, small: np.ndarray, probs: np.ndarray) -> np.ndarray:
         others = [self._look(small, probs.shape, axes) for axes in ((1,), (0,), (0, 1))]

@@ -96,16 +96,12 @@ def _named(found: dict[Path, tuple[str, ...]]) -> list[Picture]:
     ):
         count = Counter(names.values())
         names |= {file: longer(file, parts) for file, parts in found.items() if count[names[file]] > 1}
-    twice = [file for file in found if Counter(names.values())[names[file]] > 1] if _alike(names) else []
-    if twice:
+    count = Counter(names.values())
+    if twice := [file for file in found if count[names[file]] > 1]:
         raise DataError(
             f"{twice[0]} and {twice[1]}: both results would be called {names[twice[0]]}; predict them apart"
         )
     return [Picture(file, name) for file, name in names.items()]
-
-
-def _alike(names: dict[Path, str]) -> bool:
-    return len(set(names.values())) < len(names)
 
 
 def left_out(inputs: Iterable[str | Path]) -> list[Path]:

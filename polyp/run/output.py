@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -144,6 +144,7 @@ class Writer:
             make_folder(self.folder / kind)
         self.table = self.folder / f"predictions.{table}"
         self.rows: list[dict[str, Any]] = []
+        self.columns: Sequence[str] = []  # of the table that is gone on with
         self.kept = self._kept() if go_on else []
         self._csv: csv.DictWriter | None = None
         self._file: TextIO | None = None
@@ -158,12 +159,25 @@ class Writer:
         if self.table.suffix == ".json" and (self.rows or self.kept):
             write_atomic(self.table, json.dumps([*self.kept, *self.rows], indent=2) + "\n")
 
-    def is_done(self, picture: Any) -> bool:
-        """Whether an earlier run has written this picture's files and its line."""
-        done = {row["file"] for row in self.kept}
-        return str(picture.file) in done and all(
-            self._place(kind, picture.name).exists() for kind in self.kinds
-        )
+    def waiting(self, pictures: Iterable[Any]) -> list[Any]:
+        """The pictures that an earlier run has not finished; lines of these leave the table."""
+        listed = {row["file"] for row in self.kept}
+        left = [
+            picture
+            for picture in pictures
+            if str(picture.file) not in listed
+            or not all(self._place(kind, picture.name).exists() for kind in self.kinds)
+        ]
+        again = listed & {str(picture.file) for picture in left}
+        if again:
+            self.kept = [row for row in self.kept if row["file"] not in again]
+            if self.table.suffix == ".csv":
+                text = io.StringIO()
+                table = csv.DictWriter(text, self.columns, lineterminator="\n")
+                table.writeheader()
+                table.writerows(self.kept)
+                write_atomic(self.table, text.getvalue())
+        return left
 
     def write(self, found: Any) -> dict[str, Any]:
         """Write one `Prediction`, and return its row, see `prediction.table_row`."""
@@ -190,7 +204,7 @@ class Writer:
     def _add(self, row: dict[str, Any]) -> None:
         try:
             if self._csv is None:
-                kept = self.table.exists() and self.go_on
+                kept = bool(self.columns)
                 self._file = self.table.open("a" if kept else "w", newline="", encoding="utf-8")
                 self._csv = csv.DictWriter(self._file, row, lineterminator="\n")
                 if not kept:
@@ -210,12 +224,19 @@ class Writer:
         text = self.table.read_text(encoding="utf-8")
         try:
             if self.table.suffix == ".json":
-                return json.loads(text)
+                rows = json.loads(text)
+                if not all(isinstance(row, dict) and "file" in row for row in rows):
+                    raise ValueError("no column file")
+                return rows
             if not text.endswith("\n"):
                 text = text[: text.rfind("\n") + 1]
                 write_atomic(self.table, text)
-            return list(csv.DictReader(io.StringIO(text)))
-        except (ValueError, csv.Error) as error:
+            lines = csv.DictReader(io.StringIO(text))
+            self.columns = lines.fieldnames or []
+            if text and "file" not in self.columns:
+                raise ValueError("no column file")
+            return list(lines)
+        except (ValueError, TypeError, csv.Error) as error:
             raise DataError(
                 f"{self.table}: not a table of polyp predict ({error}); use --overwrite"
             ) from None

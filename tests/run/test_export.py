@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from importlib.resources import files
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -173,6 +174,33 @@ def test_a_damaged_or_foreign_file_is_one_line(exported, tmp_path):
         with pytest.raises(DataError, match=f"{name}.onnx: (damaged|an ONNX file that)") as caught:
             OnnxEngine(tmp_path / f"{name}.onnx")
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("threshold", 7),
+        ("threshold", None),
+        ("familiar", {"a": 1}),
+        ("stride", 0),
+        ("levels", []),
+        ("config", 5),
+    ],
+)
+def test_metadata_that_cannot_be_true_are_refused(exported, tmp_path, name, value):
+    graph = onnx.load(exported)
+    about = json.loads(graph.metadata_props[0].value) | {name: value}
+    onnx.helper.set_model_props(graph, {"polyp": json.dumps(about)})
+    onnx.save(graph, tmp_path / "changed.onnx")
+    with pytest.raises(DataError, match=r"changed\.onnx: "):
+        OnnxEngine(tmp_path / "changed.onnx")
+
+
+def test_the_surest_answers_overflow_nothing(exported, monkeypatch):
+    engine = OnnxEngine(exported)
+    sure = np.full((1, 1, 32, 48), -500, np.float32)
+    engine.session = SimpleNamespace(run=lambda *_: [sure])
+    assert engine.probs(np.zeros((32, 48, 3), np.uint8)).max() < 1e-30
 
 
 def test_the_resize_is_the_one_of_training():

@@ -162,6 +162,26 @@ def test_a_run_that_was_killed_goes_on(run, frames_folder, tmp_path, capsys):
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def test_a_mask_that_is_gone_is_made_again_and_listed_once(run, frames_folder, tmp_path, capsys):
+    assert predict(run, frames_folder / "images", "--out", "out") == 0
+    before = pd.read_csv("out/predictions.csv").sort_values("file").to_csv(index=False)
+    (tmp_path / "out" / "masks" / "7.png").unlink()
+    assert predict(run, frames_folder / "images", "--out", "out", "--skip-existing") == 0
+    assert "23 of 24 pictures are done already" in capsys.readouterr().out
+    assert (tmp_path / "out" / "masks" / "7.png").is_file()
+    assert pd.read_csv("out/predictions.csv").sort_values("file").to_csv(index=False) == before
+
+
+@pytest.mark.parametrize(("table", "content"), [("csv", "a,b\n1,2\n"), ("json", "[3]"), ("json", "{")])
+def test_another_table_is_not_gone_on_with(run, frames_folder, tmp_path, capsys, table, content):
+    one = frames_folder / "images" / "1.png"
+    assert predict(run, one, "--out", "out", "--table", table) == 0
+    (tmp_path / "out" / f"predictions.{table}").write_text(content)
+    assert predict(run, one, "--out", "out", "--table", table, "--skip-existing") == 1
+    assert "not a table of polyp predict" in capsys.readouterr().err
+    assert (tmp_path / "out" / f"predictions.{table}").read_text() == content
+
+
 def test_each_line_is_there_as_soon_as_its_mask_is(run, frames_folder, tmp_path, monkeypatch):
     seen = []
     real = Writer.write

@@ -143,7 +143,7 @@ def test_memory_does_not_grow_with_the_number():
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.2 * peaks[0]
+    assert peaks[1] < peaks[0] + 5 * 200 * 300 * 3  # of 180 pictures more; a thread may hold one
 
 
 def test_ahead_keeps_the_order_and_stays_near():

@@ -22,6 +22,7 @@ from polyp.run.output import write_picture
 from polyp.run.prediction import Prediction
 from polyp.run.predictor import Predictor
 
+KEPT = ("area_share", "components", "mean_probability", "doubt")  # of a picture's row, for a frame's
 CODEC = "mp4v"  # which every build of OpenCV can write
 
 
@@ -74,27 +75,38 @@ def predict_film(
     total = None if film.frames is None else -(-film.frames // film.every)
     stream = _frames_of(fast, film)
     bar = tqdm(stream, total=total, unit="frame", leave=False, disable=not progress)
-    with _Table(frames) as rows, _Table(findings) as ended, _Overlay(overlay, film.fps / film.every) as drawn:
-        rows.head("frame", "second", "area_share", "components", "boxes", "mean_probability", "doubt")
-        ended.head(*Finding(0, 0, 0, 0, 0.0, 0.0, np.zeros(0)).row(1.0))
-        try:
-            for found in bar:
-                number = int(found.file.name)
-                if smoother:
-                    found = replace(found, mask=smoother(found.mask))
-                row = found.row()
-                kept = {name: row[name] for name in ("area_share", "components", "mean_probability", "doubt")}
-                second = round(number / film.fps, 3)
-                rows.add({"frame": number, "second": second, "boxes": json.dumps(row["boxes"])} | kept)
-                for one in following.add(number, found.mask, found.probs):
+    try:
+        with (
+            _Table(frames) as rows,
+            _Table(findings) as ended,
+            _Overlay(overlay, film.fps / film.every) as drawn,
+        ):
+            rows.head("frame", "second", "area_share", "components", "boxes", "mean_probability", "doubt")
+            ended.head(*Finding(0, 0, 0, 0, 0.0, 0.0, np.zeros(0)).row(1.0))
+            try:
+                for found in bar:
+                    number = int(found.file.name)
+                    if smoother:
+                        found = replace(found, mask=smoother(found.mask))
+                    row = found.row()
+                    kept = {
+                        name: row[name] for name in ("area_share", "components", "mean_probability", "doubt")
+                    }
+                    second = round(number / film.fps, 3)
+                    rows.add({"frame": number, "second": second, "boxes": json.dumps(row["boxes"])} | kept)
+                    for one in following.add(number, found.mask, found.probs):
+                        ended.add(one.row(film.fps))
+                    drawn.add(found)
+                    if masks:
+                        write_picture(folder / "masks" / f"{found.name}.png", found.mask * 255)
+                    done += 1
+            finally:  # Ctrl-C is how a camera's film ends
+                for one in following.end():
                     ended.add(one.row(film.fps))
-                drawn.add(found)
-                if masks:
-                    write_picture(folder / "masks" / f"{found.name}.png", found.mask * 255)
-                done += 1
-        finally:  # Ctrl-C is how a camera's film ends
-            for one in following.end():
-                ended.add(one.row(film.fps))
+    finally:
+        if not done:  # a film of which nothing can be read leaves nothing that would block the next start
+            for path in (frames, findings):
+                path.unlink(missing_ok=True)
     return FilmResult(done, following.all, overlay, film.ended_early)
 
 
@@ -160,7 +172,8 @@ class _Overlay:
         self.pool.shutdown()
         if self.writer is not None:
             self.writer.release()
-            os.replace(self.draft, self.path)
+            if self.draft.exists():  # not where it could not even be begun
+                os.replace(self.draft, self.path)
 
     def add(self, found: Prediction) -> None:
         if self.writer is None:
