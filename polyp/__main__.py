@@ -5,6 +5,7 @@ reader of a pipe has gone.
 """
 
 import argparse
+import contextlib
 import io
 import os
 import re
@@ -34,6 +35,8 @@ OPTIONAL = {
     "packaging",
     "pooch",
 }
+# What is left to say where one of several processes was killed.
+LOST = "stopped with the other processes of this training; --resume goes on after the last whole epoch"
 LIGHT = {"score": "score", "data": "score", "export": "export"}
 
 
@@ -430,6 +433,23 @@ def run_data_split(args) -> int:
 
 
 def run_train(args) -> int:
+    from polyp.run import distributed
+
+    with distributed.joined():
+        if distributed.world() > 1:  # torchrun ends the others where one has died
+            signal.signal(signal.SIGTERM, _raise_terminated)
+        if distributed.rank() == 0:
+            return _train(args, leads=True)
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            return _train(args, leads=False)
+
+
+def _raise_terminated(*_) -> NoReturn:
+    raise RuntimeError("terminated")
+
+
+def _train(args, leads: bool) -> int:
+    """Train; of several processes that `torchrun` started, the one that `leads` writes."""
     from polyp.data.pairs import found_in
     from polyp.run import RunFolder, fit, new_run_path
 
@@ -439,7 +459,8 @@ def run_train(args) -> int:
             raise UsageError(
                 "--resume continues a run as it began and where it is; it takes no --preset, --config, --out"
             )
-        folder, path = RunFolder.resume(args.resume), args.resume
+        path = args.resume
+        folder = RunFolder.resume(path) if leads else RunFolder(path)
         config = folder.adjust(**given) if given else folder.config()
     else:
         for name in ("data", "add"):  # a run knows its data from any working folder
@@ -451,13 +472,15 @@ def run_train(args) -> int:
             raise UsageError("--config takes the place of --preset; give one of the two")
         preset = args.preset or "quick"
         config = changed(_read_config(args.config), **given) if args.config else configure(preset, **given)
-        path = args.out or new_run_path(preset)
+        path = args.out or (new_run_path(preset) if leads else "")
     if args.cache:
         os.environ["POLYP_CACHE"] = str(args.cache)
     for place in config.data.split("+") + config.add.split("+"):
         if Path(place).is_absolute() and (found := found_in(place)):  # a folder, see `_absolute`
             print(f"{place}: {found}")
     run = fit(config, path, data_path=args.data_path, resume=bool(args.resume), test=args.test)
+    if not leads:
+        return 0
     metrics = run.metrics()
     which = "last" if config.refit else "best"
     scored = [f"{part}, {_scores_line(metrics[part])}" for part in ("val", "test") if metrics[part]]
@@ -731,34 +754,51 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a console that cannot show a name shows its escapes
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    args = build_parser().parse_args(arguments)
+    with _quiet_unless_first():
+        args = build_parser().parse_args(arguments)
     try:
         code = args.run(args)
         sys.stdout.flush()
         return code
     except UsageError as error:
-        print(f"polyp {args.command}: {error}", file=sys.stderr)
+        _complain(args.command, error)
         return 2
     except (DataError, ArithmeticError) as error:
-        print(f"polyp {args.command}: {error}", file=sys.stderr)
+        _complain(args.command, error)
         return 1
     except ModuleNotFoundError as error:
         if error.name not in OPTIONAL:
             raise
         extra = LIGHT.get(args.command, "train")
         remedy = f"pip install 'polyp-course[{extra}]'"
-        print(f"polyp {args.command}: needs {error.name}, which is not installed: {remedy}", file=sys.stderr)
+        _complain(args.command, f"needs {error.name}, which is not installed: {remedy}")
         return 2
     except (RuntimeError, MemoryError) as error:
         if not (remedy := _machine_remedy(str(error))):
             raise
-        print(f"polyp {args.command}: {remedy}", file=sys.stderr)
+        _complain(args.command, remedy)
         return 1
     except BrokenPipeError:  # the reader, such as `| head`, has seen enough; no traceback at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
         return 130
+
+
+def _quiet_unless_first():
+    """Of several processes that `torchrun` started, only the first says what all of them would say."""
+    if int(os.environ.get("RANK", 0)):
+        return contextlib.redirect_stderr(io.StringIO())
+    return contextlib.nullcontext()
+
+
+def _complain(command: str, what: object) -> None:
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        from polyp.run.distributed import first_to_fail
+
+        if not first_to_fail():
+            return
+    print(f"polyp {command}: {what}", file=sys.stderr, flush=True)
 
 
 def command_line() -> int:
@@ -772,6 +812,11 @@ def _machine_remedy(message: str) -> str:
     """What to do where the machine is too small; empty for any other error, which is ours."""
     signs = {
         "shared memory": "too little shared memory (/dev/shm) for loader processes; use --workers 0",
+        "terminated": LOST,
+        "Connection closed by peer": LOST,
+        "Connection reset by peer": LOST,
+        "Broken pipe": LOST,
+        "NCCL": LOST,
         "DataLoader worker": "a loader process was killed, perhaps for want of memory; use --workers 0",
         "allocate memory": "too little memory; use a smaller --size, --batch-size or --widths",
         "out of memory": "too little memory; use a smaller --size, --batch-size or --widths",

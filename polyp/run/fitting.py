@@ -14,7 +14,7 @@ from polyp.data.familiar import learn_familiar
 from polyp.errors import DataError, UsageError
 from polyp.model.losses import LOSSES
 from polyp.model.network import SegmentationNetwork, build_model
-from polyp.run import checkpoint, listeners
+from polyp.run import checkpoint, distributed, listeners
 from polyp.run.folder import ADJUSTABLE, RunFolder
 from polyp.run.hardware import choose_device, to_device
 from polyp.run.progress import Progress
@@ -33,6 +33,9 @@ def fit(
     pictures: bool = True,
 ) -> RunFolder:
     """Train as `config` says, into a run folder, and score the best epoch on the validation frames.
+
+    In a process that `torchrun` started, it joins the others: all train, and the first one writes, shows and
+    scores. The folder that the others return may not be there on their machines.
 
     With `refit`, there are no validation frames to name a best epoch, and the last one counts.
 
@@ -54,8 +57,27 @@ def fit(
         DataError: the data or the folder cannot be used.
         Diverged: NaN or infinite loss; the last whole epoch is kept.
     """
+    with distributed.joined():
+        folder, data = _train(config, run, data_path, resume, progress, pictures)
+        leads = distributed.rank() == 0
+    if leads:  # the others have left, and there is nothing to wait for
+        score_best(folder, config, data, test=test)
+    return folder
+
+
+def _train(
+    config: Config,
+    run: str | Path,
+    data_path: str | Path | None,
+    resume: bool,
+    progress: bool,
+    pictures: bool,
+) -> tuple[RunFolder, Splits]:
+    """Train into a run folder, all but its last scores."""
+    leads = distributed.rank() == 0
     try:
-        choose_device(config.device)  # a GPU that is not there is said before anything is written
+        # A GPU that is not there is said before anything is written.
+        distributed.ensure_own_device(choose_device(config.device))
         data = open_data(config, data_path)
         # Weights that cannot be found are said before there is a folder that blocks the next start.
         fresh = None if resume else _start(config)
@@ -63,11 +85,13 @@ def fit(
         with contextlib.suppress(OSError):
             Path(run).rmdir()  # what `new_run_path` made, as long as it is empty
         raise
-    folder = RunFolder.resume(run, config) if resume else RunFolder.create(run, config)
-    folder.write_split(data)
+    folder = RunFolder(run)
+    if leads:
+        folder = RunFolder.resume(run, config) if resume else RunFolder.create(run, config)
+        folder.write_split(data)
     model, optimizer, history = fresh or _restore(folder, config, data)
-    writing = _listeners(folder, config, data, len(history), pictures)
-    with Progress(config, len(data.train), len(history), progress) as bar:
+    writing = _listeners(folder, config, data, len(history), pictures) if leads else []
+    with Progress(config, len(data.train), len(history), progress and leads) as bar:
 
         def on_epoch(epoch: Epoch) -> None:
             for listen in writing:
@@ -84,10 +108,10 @@ def fit(
             bar.say(f"\nStopped; {saved} saved. Resume with:\n  {folder.how_to_resume}")
             raise
         except Exception:
-            folder.drop_if_begun()
+            if leads:
+                folder.drop_if_begun()
             raise
-    score_best(folder, config, data, test=test)
-    return folder
+    return folder, data
 
 
 def _listeners(

@@ -11,16 +11,22 @@ from torch.utils.data import DataLoader, Dataset
 
 from polyp.config import Config
 from polyp.data.dataset import PolypDataset
+from polyp.run import distributed
 
 
 class TrainingLoader:
     """The training frames in batches, in an order that follows from (seed, epoch) alone.
+
+    Of several processes each gets its share of every batch; see `polyp.run.distributed`.
 
     Args:
         dataset: the training frames.
         config: batch size, balance, workers and seed count here.
         sources: where each frame is from, for `balance`; see `Splits`.
         device: where the batches go; for a GPU they are put in memory that it can fetch from.
+
+    Raises:
+        UsageError: the batch size cannot be shared by the processes.
     """
 
     def __init__(
@@ -32,13 +38,13 @@ class TrainingLoader:
     ):
         self.dataset, self.seed, self.batch_size = dataset, config.seed, config.batch_size
         self.weights = balanced_weights(sources, config.balance)
-        self._order: list[tuple[int, int]] = [(0, 0)] * len(dataset)
+        own = distributed.share_of(config.batch_size)
         # A last, smaller batch would weigh its frames more and give batch normalisation less to average.
+        self._order: list[tuple[int, int]] = [(0, 0)] * (len(dataset) // config.batch_size * own)
         self._loader: DataLoader = DataLoader(
             _Epochs(dataset),
-            config.batch_size,
+            own,
             sampler=self._order,
-            drop_last=True,
             pin_memory=device.type == "cuda",
             **_processes(config.workers),
         )
@@ -49,7 +55,8 @@ class TrainingLoader:
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of one epoch (from 0): image uint8 (N, 3, H, W), mask {0, 1} (N, 1, H, W)."""
-        self._order[:] = [(epoch, index) for index in self._indices(epoch)]
+        whole = len(self) * self.batch_size
+        self._order[:] = [(epoch, index) for index in distributed.share(self._indices(epoch)[:whole])]
         return iter(self._loader)
 
     def frames(self, epoch: int, batch: int) -> list[str]:
@@ -61,9 +68,20 @@ class TrainingLoader:
         return epoch_order(len(self.dataset), self.seed, epoch, self.weights)
 
 
-def scoring_loader(dataset: PolypDataset, batch_size: int, workers: int = 0) -> DataLoader:
-    """All frames, in their order, the last batch smaller; one by one where masks have their own sizes."""
-    return DataLoader(dataset, 1 if dataset.full_size_masks else batch_size, **_processes(workers))
+def scoring_loader(
+    dataset: PolypDataset, batch_size: int, workers: int = 0, *, shared: bool = False
+) -> DataLoader:
+    """All frames, in their order, the last batch smaller; one by one where masks have their own sizes.
+
+    With `shared`, only this process's share of them; see `polyp.run.distributed`.
+    """
+    frames = range(len(dataset))
+    return DataLoader(
+        dataset,
+        1 if dataset.full_size_masks else batch_size,
+        sampler=distributed.share(frames) if shared else frames,
+        **_processes(workers),
+    )
 
 
 def epoch_order(frames: int, seed: int, epoch: int, weights: Tensor | None = None) -> list[int]:

@@ -20,11 +20,13 @@ from polyp.disk import without_nan
 from polyp.errors import UsageError, look_up
 from polyp.model.efficientnet import load_imagenet
 from polyp.model.losses import LOSSES, Loss, deep_supervision
-from polyp.model.metrics import AverageMeter, concatenate, count_pixels, iou_score
+from polyp.model.metrics import AverageMeter, Counts, concatenate, count_pixels, iou_score
 from polyp.model.network import EfficientUNetPlusPlus, SegmentationNetwork, build_model
+from polyp.run import distributed
 from polyp.run.checkpoint import find_checkpoint, read_checkpoint, restore_model
 from polyp.run.hardware import autocast, to_device
 from polyp.run.loading import TrainingLoader, scoring_loader
+from polyp.run.shared_norm import shared_statistics
 from polyp.run.validation import Validation, validate
 
 Row = dict[str, Any]  # one epoch of a history, see `train`
@@ -59,6 +61,8 @@ def train(
 ) -> list[Row]:
     """Train `model` in place, epoch after epoch, and validate after each.
 
+    Called by each process of a `distributed` group, it trains the same network in all of them.
+
     Args:
         model: on its device, such as `new_model(config)`.
         data: its training frames, and its validation frames if it has any.
@@ -80,13 +84,19 @@ def train(
     optimizer = optimizer or make_optimizer(model, config)
     history = list(history)
     loader = TrainingLoader(data.train, config, data.sources, model.device)
-    val_loader = scoring_loader(data.val, config.batch_size, config.workers) if data.val else None
+    shared = data.val is not None and len(data.val) >= distributed.world()
+    val_loader = None
+    if data.val is not None:
+        val_loader = scoring_loader(data.val, config.batch_size, config.workers, shared=shared)
     while len(history) < config.epochs and not _out_of_patience(history, config.patience):
         epoch, start = len(history), time.perf_counter()
-        trained = train_one_epoch(model, loader, optimizer, loss, config, epoch, on_progress)
+        with shared_statistics(model):
+            trained = train_one_epoch(model, loader, optimizer, loss, config, epoch, on_progress)
         validated = None
         if data.val is not None:
-            validated = validate(model, data.val, loss, precision=config.precision, loader=val_loader)
+            validated = validate(
+                model, data.val, loss, precision=config.precision, loader=val_loader, shared=shared
+            )
         rate = optimizer.param_groups[-1]["lr"]
         history.append(_row(epoch, rate, trained, validated, time.perf_counter() - start))
         on_epoch(Epoch(model, optimizer, history))
@@ -142,18 +152,22 @@ def train_one_epoch(
             batch_loss = deep_supervision(loss, outputs, target)
         optimizer.zero_grad(set_to_none=True)
         batch_loss.backward()
+        distributed.average_gradients(model)
         clip_grad_norm_(model.parameters(), config.clip_norm)
         optimizer.step()
 
         # Fetching a number makes a GPU finish all its work first, so keep them there and look rarely.
-        losses.append(batch_loss.detach())
+        losses.append(distributed.mean_of_means(batch_loss.detach()))
         counts.append(count_pixels(outputs[-1].detach() > 0, target > 0))
-        meter.update(batch_loss, n=len(image))
-        if step + 1 == steps or time.monotonic() - shown > 0.5:
+        meter.update(losses[-1], n=len(image))
+        # Several processes look at the same steps, so that all of them stop at one batch.
+        due = step % 10 == 9 if distributed.world() > 1 else time.monotonic() - shown > 0.5
+        if step + 1 == steps or due:
             _ensure_finite(losses, loader, epoch)
             on_progress((step + 1) * config.batch_size, meter.avg, _mean_iou(counts))
             shown = time.monotonic()
-    return EpochResult(meter.avg, _mean_iou(counts))
+    rows = distributed.rejoin(torch.stack(concatenate(counts), dim=1), steps * config.batch_size)
+    return EpochResult(meter.avg, _mean_iou([Counts(*rows.unbind(dim=1))]))
 
 
 def _forward(model: SegmentationNetwork, image: Tensor, config: Config) -> tuple[Tensor, ...]:

@@ -11,8 +11,9 @@ from polyp.data.dataset import PolypDataset
 from polyp.data.images import SPECK
 from polyp.errors import DataError
 from polyp.model.losses import Loss, bce_dice_loss, deep_supervision
-from polyp.model.metrics import SCORES, AverageMeter, concatenate, count_pixels, summarise
+from polyp.model.metrics import SCORES, AverageMeter, Counts, concatenate, count_pixels, summarise
 from polyp.model.network import SegmentationNetwork, resize_logits
+from polyp.run import distributed
 from polyp.run.hardware import autocast
 from polyp.run.inference import look_again
 from polyp.run.loading import scoring_loader
@@ -46,6 +47,7 @@ def validate(
     precision: str = "auto",
     workers: int = 0,
     loader: DataLoader | None = None,
+    shared: bool = False,
 ) -> Validation:
     """Score `model` on every frame of `dataset`, at the size of the dataset's masks.
 
@@ -64,11 +66,14 @@ def validate(
         workers: loader processes.
         loader: the dataset's `loading.scoring_loader`, for a run that keeps its processes; a new one of
             `batch_size` and `workers` by default.
+        shared: several processes have called this, each scores its share (of at least one frame), and all get
+            the same answer.
 
     Raises:
         DataError: the network answers with NaN.
     """
-    loader = loader or scoring_loader(dataset, batch_size, workers)
+    loader = loader or scoring_loader(dataset, batch_size, workers, shared=shared)
+    frames = distributed.share(dataset.frames) if shared else dataset.frames
     meter, parts = AverageMeter(), []
     marked: list[bool] = []
     with model.evaluating():
@@ -79,9 +84,9 @@ def validate(
             outputs = tuple(resize_logits(logits, target.shape[-2:]) for logits in outputs)
             meter.update(deep_supervision(loss, outputs, target), n=len(image))
             if outputs[-1].isnan().any():
-                frames = ", ".join(dataset.frames[len(marked) :][: len(image)])
+                broken = ", ".join(frames[len(marked) :][: len(image)])
                 raise DataError(
-                    f"the logits hold NaN on frames {frames}; look for a diverged training run (lower lr, or "
+                    f"the logits hold NaN on frames {broken}; look for a diverged training run (lower lr, or "
                     "precision=fp32) or a broken checkpoint"
                 )
             probs = outputs[-1][:, 0].float().sigmoid()
@@ -96,10 +101,15 @@ def validate(
             masks = np.stack(list(shown))
             parts.append(count_pixels(torch.from_numpy(masks)[:, None], target.cpu() > 0))
             marked += [largest_region(mask) >= SPECK for mask in masks]
-    counts = concatenate(parts)
+    counts, loss_mean = concatenate(parts), meter.avg
+    if shared:
+        rows = torch.stack([*counts, torch.tensor(marked)], dim=1).to(model.device)  # (frames, 5)
+        *counted, flags = distributed.rejoin(rows, len(dataset)).cpu().unbind(dim=1)
+        counts, marked = Counts(*counted), flags.bool().tolist()
+        loss_mean = distributed.weighted_mean(meter.avg, meter.count, model.device)
     columns: dict[str, Any] = {"frame": dataset.frames, "marked": marked}
     columns |= {name: count.numpy() for name, count in counts._asdict().items()}
     columns |= {name: score(counts).numpy() for name, score in SCORES.items()}
     table = pd.DataFrame(columns)
     clean = table["marked"][(counts.tp + counts.fn).numpy() == 0]
-    return Validation(meter.avg, summarise(counts) | {"clean_marked": float(clean.mean())}, table)
+    return Validation(loss_mean, summarise(counts) | {"clean_marked": float(clean.mean())}, table)
