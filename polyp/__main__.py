@@ -96,8 +96,9 @@ def build_parser() -> Parser:
         "report", help="renew docs/results.md, the README and the model card from the results"
     )
     report.set_defaults(run=run_report)
-    bench = commands.add_parser("bench", help="measure the speed of loading, training and inference here")
-    bench.add_argument("--rounds", type=int, default=3, metavar="N", help="of each pair (default 3)")
+    bench = commands.add_parser("bench", help="measure the speed of loading, training and prediction here")
+    bench.add_argument("--quick", action="store_true", help="a first impression in under a minute")
+    bench.add_argument("--only", nargs="+", default=(), metavar="SECTION", help="see docs/usage.md")
     bench.add_argument("--out", type=Path, metavar="FILE", help="also write the figures as JSON")
     bench.set_defaults(run=run_bench)
     return parser
@@ -705,12 +706,14 @@ def run_report(args) -> int:
 
 
 def run_bench(args) -> int:
-    from polyp.course.bench import bench
+    from polyp.course.bench import SECTIONS, bench
     from polyp.disk import place_for
 
+    for name in args.only:
+        look_up(SECTIONS, "section", name)
     if args.out:
         place_for(args.out)
-    bench(args.rounds, args.out)
+    bench(args.quick, args.out, args.only)
     return 0
 
 

@@ -111,8 +111,8 @@ def numbers() -> dict[str, Any]:
         "levels": _levels(folds),
         "card": _card(frame_table()) if folds else [],
         "elsewhere": numbers_elsewhere(SIZES),
-        "speed": [pair["ratio"] for pair in read_result("bench").values() if isinstance(pair, dict)],
-        "memory": read_result("bench")["peak_memory_gib"],
+        "speed": [pair["ratio"] for pair in read_result("bench_bf16").values() if isinstance(pair, dict)],
+        "memory": read_result("bench_bf16")["peak_memory_gib"],
         "over_seeds": over_seeds,
     }
 

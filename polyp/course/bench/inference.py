@@ -1,0 +1,126 @@
+"""The bundled network on one frame: by level, precision and engine, with the Dice that each still reaches."""
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from polyp.config import Config
+from polyp.course.bench.turns import Plan, Section, take_turns
+from polyp.data.dataset import PolypDataset
+from polyp.errors import DataError
+from polyp.model.metrics import concatenate, count_pixels, dice_score
+from polyp.model.network import SegmentationNetwork, resize_logits
+from polyp.run.checkpoint import load_model
+from polyp.run.engines import SHIPPED_ONNX, OnnxEngine
+from polyp.run.export import export_onnx
+from polyp.run.hardware import autocast, has_fast_bf16, to_device
+from polyp.run.unseen import open_unseen
+
+PLAIN = "PyTorch, fp32, NCHW"
+Network = Callable[[Tensor], Tensor]  # uint8 (1, 3, h, w) -> logits float32 (1, 1, h, w)
+
+
+def measure(plan: Plan, folder: Path) -> Section:
+    """Ratios compare with the whole network in plain float32."""
+    model, metadata = load_model(None)
+    config = Config.from_dict(metadata["config"])
+    levels = (1, model.depth) if plan.quick else tuple(range(1, model.depth + 1))
+    ways, notes = _ways(model, levels, plan, folder)
+    generator = torch.Generator().manual_seed(0)
+    frame = torch.randint(0, 256, (1, 3, *config.size), dtype=torch.uint8, generator=generator)
+    reference = f"{PLAIN}, L{model.depth}"
+    with torch.inference_mode():
+        times = take_turns(
+            {name: partial(way, frame) for name, way in ways.items()}, 2 * plan.rounds, reference
+        )
+        dataset, what = _frames(metadata, config, plan)
+        dice = {name: mean_dice(way, dataset) for name, way in ways.items()}
+    rows: list[dict[str, Any]] = [
+        {
+            "way": name,
+            "ms_per_frame": 1000 * timed.seconds,
+            "ratio": timed.ratio,
+            "lowest": timed.lowest,
+            "highest": timed.highest,
+            "dice": dice[name],
+        }
+        for name, timed in times.items()
+    ]
+    notes.append(f"Dice: mean of {len(dataset)} frames, {what}, one look, threshold 0.5, no rule for regions")
+    title = f"The bundled network on one frame of {config.size[0]} x {config.size[1]}, batch 1, network alone"
+    return Section(title, rows, tuple(notes))
+
+
+def _ways(
+    model: SegmentationNetwork, levels: tuple[int, ...], plan: Plan, folder: Path
+) -> tuple[dict[str, Network], list[str]]:
+    ways: dict[str, Network] = {}
+    notes = []
+    packed = to_device(load_model(None)[0])
+    top = model.depth
+
+    def torch_way(network: Any, level: int, precision: str, frame: Tensor) -> Tensor:
+        with autocast(plan.device, precision):
+            return network(frame.to(plan.device), level)[-1].float().cpu()
+
+    for level in levels:
+        ways[f"{PLAIN}, L{level}"] = partial(torch_way, model.to(plan.device), level, "fp32")
+        ways[f"PyTorch, fp32, channels_last, L{level}"] = partial(torch_way, packed, level, "fp32")
+        if has_fast_bf16(plan.device):
+            ways[f"PyTorch, bf16, channels_last, L{level}"] = partial(torch_way, packed, level, "bf16")
+    if not has_fast_bf16(plan.device):
+        notes.append("bf16 is emulated on this processor, so it is not measured")
+    if plan.quick or not (shutil.which("g++") or shutil.which("cl")):
+        notes.append("torch.compile is not measured: it takes a minute and a C++ compiler")
+    else:
+        ways[f"PyTorch, compiled, L{top}"] = partial(torch_way, torch.compile(packed), top, "auto")
+    if plan.quick or find_spec("onnx") is None:
+        ways[f"ONNX Runtime, fp32, L{top}"] = onnx_way(SHIPPED_ONNX)
+        notes.append("the other levels in ONNX Runtime need more time than --quick, and the extra [export]")
+    else:
+        checkpoint = load_model(None)
+        for level in levels:
+            file = export_onnx(*checkpoint, folder / f"level_{level}.onnx", level=level)
+            ways[f"ONNX Runtime, fp32, L{level}"] = onnx_way(file)
+    return ways, notes
+
+
+def onnx_way(file: Path) -> Network:
+    """An exported network, its deepest level."""
+    engine = OnnxEngine(file)
+
+    def run(frame: Tensor) -> Tensor:
+        height, width = frame.shape[-2:]
+        right, bottom = -width % engine.stride, -height % engine.stride
+        padded = torch.nn.functional.pad(frame.float(), (0, right, 0, bottom), mode="replicate").byte()
+        (logits,) = engine.session.run([engine.output], {"image": padded.numpy()})
+        return torch.from_numpy(logits[..., :height, :width])
+
+    return run
+
+
+def _frames(metadata: dict[str, Any], config: Config, plan: Plan) -> tuple[PolypDataset, str]:
+    """Validation frames of the network's own data where they are, else those that come with the package."""
+    try:
+        dataset, what, _ = open_unseen(metadata, config, part="val")
+    except DataError:
+        dataset, what, _ = open_unseen(metadata, config, "sample", part="all")
+    wanted = 12 if plan.quick else 120
+    return PolypDataset(
+        dataset.cache, dataset.frames[:: -(-len(dataset) // wanted)], full_size_masks=True
+    ), what
+
+
+def mean_dice(way: Network, dataset: PolypDataset) -> float:
+    """The mean per-image Dice of the frames with a polyp, each at the size of its mask."""
+    counts = []
+    for image, mask in (dataset[index] for index in range(len(dataset))):
+        logits = resize_logits(way(image[None]), (mask.shape[-2], mask.shape[-1]))
+        counts.append(count_pixels(logits > 0, mask[None] > 0))
+    return dice_score(concatenate(counts)).nanmean().item()
