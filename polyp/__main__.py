@@ -200,6 +200,12 @@ def _add_validate(commands) -> None:
     _add_model_use(validate)
     _add_mask_values(validate, default=None)
     validate.add_argument("--out", type=Path, metavar="FILE", help="write the per-image table as CSV")
+    validate.add_argument(
+        "--sweep", action="store_true", help="also print the scores at thresholds from 0.05 to 0.95"
+    )
+    validate.add_argument(
+        "--json", action="store_true", help="print JSON instead: scores, sweep, each polyp and each frame"
+    )
     validate.set_defaults(run=run_validate)
 
 
@@ -515,6 +521,8 @@ def _absolute(data: str) -> str:
 
 
 def run_validate(args) -> int:
+    import json
+
     from polyp.disk import place_for, write_atomic
     from polyp.run import open_unseen, validate
 
@@ -525,14 +533,43 @@ def run_validate(args) -> int:
     if args.mask_values:
         config = changed(config, mask_values=args.mask_values)
     dataset, name, notes = open_unseen(metadata, config, args.data, args.part, args.data_path)
+    aside = sys.stderr if args.json else sys.stdout
     for note in notes:
-        print(note)
-    found = validate(model, dataset, **point, level=args.level, precision=args.precision)
+        print(note, file=aside)
+    found = validate(model, dataset, **point, level=args.level, precision=args.precision, detailed=True)
+    if args.json:
+        about = {"checkpoint": args.checkpoint and str(args.checkpoint), "frames_of": name, "notes": notes}
+        about |= {"point": point, "level": args.level}
+        print(json.dumps(about | found.to_dict(), indent=2, allow_nan=False))
+    else:
+        _print_validation(found, name, args.sweep)
+    if args.out:
+        print(write_atomic(args.out, found.table.to_csv(index=False)), file=aside)
+    return 0
+
+
+def _print_validation(found, name: str, sweep: bool) -> None:
     print(f"{name}, {_scores_line(found.scores)}")
     print(f"pooled over pixels: Dice {found.scores['dice_pooled']:.3f}, IoU {found.scores['iou_pooled']:.3f}")
-    if args.out:
-        print(write_atomic(args.out, found.table.to_csv(index=False)))
-    return 0
+    half = found.details.detection().iloc[-1]
+    print(
+        f"polyps found (IoU {half.overlap:g} or more): {half.found:.0f} of {half.polyps:.0f}; "
+        f"false regions per frame: {half.false_per_frame:.2f}"
+    )
+    if sweep:
+        scores = (
+            "dice_per_image",
+            "iou_per_image",
+            "precision_per_image",
+            "recall_per_image",
+            "clean_marked",
+        )
+        table = found.details.sweep()[["threshold", *scores]]
+        table.columns = ["threshold", "Dice", "IoU", "precision", "recall", "clean marked"]
+        if not found.scores["clean"]:
+            table = table.drop(columns="clean marked")
+        print("\nall pixels above a threshold, whatever their region; means of the frames with a polyp")
+        print(table.to_string(index=False, na_rep="-", float_format="{:.3f}".format))
 
 
 def run_predict(args) -> int:

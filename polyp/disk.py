@@ -204,5 +204,5 @@ def write_atomic(path: str | Path, content: bytes | str, durable: bool = True) -
 
 
 def without_nan(values: dict[str, Any]) -> dict[str, Any]:
-    """A copy with None for every NaN, which JSON does not have."""
-    return {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in values.items()}
+    """A copy with None for every NaN and infinity, which JSON does not have."""
+    return {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in values.items()}

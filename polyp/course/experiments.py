@@ -26,13 +26,13 @@ from polyp.data.check import SPECK
 from polyp.data.dataset import PolypDataset, open_part
 from polyp.disk import make_folder, project_root, without_nan, write_atomic
 from polyp.errors import DataError, UsageError, look_up
-from polyp.model.metrics import Counts, count_pixels, dice_score, summarise
+from polyp.model.metrics import count_pixels, dice_score, summarise
 from polyp.model.network import SegmentationNetwork
 from polyp.run.fitting import fit
 from polyp.run.folder import RunFolder
 from polyp.run.hardware import autocast
 from polyp.run.inference import predict_probs
-from polyp.run.validation import validate
+from polyp.run.validation import counts_of, validate
 
 THRESHOLDS = np.arange(1, 20) / 20
 HALF = THRESHOLDS.tolist().index(0.5)
@@ -278,11 +278,7 @@ def _calibration(probs: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _summary(table: pd.DataFrame) -> dict[str, Any]:
-    return _rounded(summarise(_counts(table)))
-
-
-def _counts(table: pd.DataFrame) -> Counts:
-    return Counts(*(torch.tensor(table[name].to_numpy()) for name in Counts._fields))
+    return _rounded(summarise(counts_of(table)))
 
 
 def _rounded(scores: dict[str, float | int]) -> dict[str, Any]:
@@ -333,4 +329,4 @@ def level_cost(model: SegmentationNetwork, size: tuple[int, int], level: int) ->
 
 
 def _columns(plain: pd.DataFrame, flips: pd.DataFrame) -> dict[str, list]:
-    return lists(flips.assign(dice=plain["dice"], dice_flips=dice_score(_counts(flips)).numpy()))
+    return lists(flips.assign(dice=plain["dice"], dice_flips=dice_score(counts_of(flips)).numpy()))

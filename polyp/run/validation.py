@@ -9,11 +9,13 @@ from torch.utils.data import DataLoader
 
 from polyp.data.dataset import PolypDataset
 from polyp.data.images import SPECK
+from polyp.disk import without_nan
 from polyp.errors import DataError
 from polyp.model.losses import Loss, bce_dice_loss, deep_supervision
 from polyp.model.metrics import SCORES, AverageMeter, Counts, concatenate, count_pixels, summarise
 from polyp.model.network import SegmentationNetwork, resize_logits
 from polyp.run import distributed
+from polyp.run.details import Details, records
 from polyp.run.hardware import autocast
 from polyp.run.inference import look_again
 from polyp.run.loading import scoring_loader
@@ -25,12 +27,20 @@ class Validation(NamedTuple):
 
     `loss` is the mean over the frames; `scores` is `metrics.summarise`'s dictionary, with `clean_marked`: the
     share of the frames without a polyp in which a region of at least `SPECK` pixels is predicted (NaN without
-    such frames); `table` has one row per frame with its counts, its scores and `marked`.
+    such frames); `table` has one row per frame with its counts, its scores and `marked`; `details`, if they
+    were asked for, have the scores by threshold and the polyps one by one.
     """
 
     loss: float
     scores: dict[str, float | int]
     table: pd.DataFrame
+    details: Details | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, ready for JSON: None for NaN."""
+        found = without_nan({"loss": self.loss}) | {"scores": without_nan(self.scores)}
+        details = self.details.to_dict() if self.details else {}
+        return found | details | {"frames": records(self.table)}
 
 
 @torch.inference_mode()
@@ -48,6 +58,7 @@ def validate(
     workers: int = 0,
     loader: DataLoader | None = None,
     shared: bool = False,
+    detailed: bool = False,
 ) -> Validation:
     """Score `model` on every frame of `dataset`, at the size of the dataset's masks.
 
@@ -68,6 +79,7 @@ def validate(
             `batch_size` and `workers` by default.
         shared: several processes have called this, each scores its share (of at least one frame), and all get
             the same answer.
+        detailed: also score by threshold and by polyp, see `details.Details`.
 
     Raises:
         DataError: the network answers with NaN.
@@ -76,6 +88,7 @@ def validate(
     frames = distributed.share(dataset.frames) if shared else dataset.frames
     meter, parts = AverageMeter(), []
     marked: list[bool] = []
+    details = Details() if detailed else None
     with model.evaluating():
         for image, target in loader:
             image, target = image.to(model.device), target.to(model.device)
@@ -94,22 +107,45 @@ def validate(
             if second_look and (probs > threshold).any():
                 marks = (probs > threshold).flatten(1).any(dim=1)
                 evidence[marks] = look_again(model, image[marks], probs[marks], level, precision)
+            maps, truth = probs.cpu().numpy(), target.cpu() > 0
             shown = (
                 shown_regions(frame, threshold, min_peak, min_share, judged)
-                for frame, judged in zip(probs.cpu().numpy(), evidence.cpu().numpy(), strict=True)
+                for frame, judged in zip(maps, evidence.cpu().numpy(), strict=True)
             )
             masks = np.stack(list(shown))
-            parts.append(count_pixels(torch.from_numpy(masks)[:, None], target.cpu() > 0))
+            if details:
+                names = frames[len(marked) :]
+                for name, frame, mask, true in zip(names, maps, masks, truth[:, 0].numpy(), strict=False):
+                    details.add(name, frame, mask, true)
+            parts.append(count_pixels(torch.from_numpy(masks)[:, None], truth))
             marked += [largest_region(mask) >= SPECK for mask in masks]
     counts, loss_mean = concatenate(parts), meter.avg
     if shared:
-        rows = torch.stack([*counts, torch.tensor(marked)], dim=1).to(model.device)  # (frames, 5)
-        *counted, flags = distributed.rejoin(rows, len(dataset)).cpu().unbind(dim=1)
-        counts, marked = Counts(*counted), flags.bool().tolist()
-        loss_mean = distributed.weighted_mean(meter.avg, meter.count, model.device)
+        counts, marked, loss_mean = _rejoined(counts, marked, meter, len(dataset), model.device)
     columns: dict[str, Any] = {"frame": dataset.frames, "marked": marked}
     columns |= {name: count.numpy() for name, count in counts._asdict().items()}
     columns |= {name: score(counts).numpy() for name, score in SCORES.items()}
     table = pd.DataFrame(columns)
+    return Validation(loss_mean, scores_of(table), table, details)
+
+
+def _rejoined(
+    counts: Counts, marked: list[bool], meter: AverageMeter, frames: int, device: torch.device
+) -> tuple[Counts, list[bool], float]:
+    """The counts, marks and mean loss of all frames, from every process's share."""
+    rows = torch.stack([*counts, torch.tensor(marked)], dim=1).to(device)  # (n, 5)
+    *counted, flags = distributed.rejoin(rows, frames).cpu().unbind(dim=1)
+    loss = distributed.weighted_mean(meter.avg, meter.count, device)
+    return Counts(*counted), flags.bool().tolist(), loss
+
+
+def scores_of(table: pd.DataFrame) -> dict[str, float | int]:
+    """The scores of all frames of a table, see `Validation`."""
+    counts = counts_of(table)
     clean = table["marked"][(counts.tp + counts.fn).numpy() == 0]
-    return Validation(loss_mean, summarise(counts) | {"clean_marked": float(clean.mean())}, table)
+    return summarise(counts) | {"clean_marked": float(clean.mean())}
+
+
+def counts_of(table: pd.DataFrame) -> Counts:
+    """The pixels of each frame by outcome, from a table with these columns."""
+    return Counts(*(torch.tensor(table[name].to_numpy()) for name in Counts._fields))

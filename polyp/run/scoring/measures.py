@@ -86,7 +86,7 @@ def measure_frame(probs: np.ndarray, truth: np.ndarray, settings: Settings) -> F
     adaptive_dice, adaptive_iou = _zero_for_nan(dice_iou((adaptive & truth).sum(), adaptive.sum(), polyp))
     hd95, nsd = boundary_distances(preds, truth, settings.tolerance)
     true_regions, false_regions = (regions_of(mask, settings.min_area) for mask in (truth, preds))
-    found = match_regions(false_regions, true_regions, settings.overlap)
+    found = int(match_regions(false_regions, true_regions, settings.overlap).sum())
     scores = {
         "tp": hit,
         "fp": drawn - hit,

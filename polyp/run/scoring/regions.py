@@ -26,21 +26,30 @@ def regions_of(mask: np.ndarray, min_area: int) -> Regions:
     return Regions(renamed[labels], areas[kept])
 
 
-def match_regions(predicted: Regions, true: Regions, overlap: float) -> int:
-    """How many true regions are found: paired one to one with a predicted one of at least `overlap` IoU.
-
-    Above one half no region has two candidates (Kirillov et al., Panoptic Segmentation, CVPR 2019); below,
-    as many as possible are paired.
-    """
-    if not len(predicted) or not len(true):
-        return 0
+def overlaps(predicted: Regions, true: Regions) -> np.ndarray:
+    """The IoU of each predicted region with each true one, float64 (P, R)."""
     width = len(true) + 1
     pairs = predicted.labels.ravel().astype(np.int64) * width + true.labels.ravel()
     shared = np.bincount(pairs, minlength=(len(predicted) + 1) * width).reshape(-1, width)[1:, 1:]
-    iou = shared / (predicted.areas[:, None] + true.areas - shared)
-    hits = iou >= overlap
-    chosen = linear_sum_assignment(hits * (len(true) + iou), maximize=True)
-    return int(hits[chosen].sum())
+    return shared / (predicted.areas[:, None] + true.areas - shared)
+
+
+def match_regions(predicted: Regions, true: Regions, overlap: float) -> np.ndarray:
+    """Which true regions are found: paired one to one with a predicted one of at least `overlap` IoU.
+
+    Above one half no region has two candidates (Kirillov et al., Panoptic Segmentation, CVPR 2019); below,
+    as many as possible are paired.
+
+    Returns:
+        bool (R,).
+    """
+    found = np.zeros(len(true), bool)
+    if len(predicted) and len(true):
+        iou = overlaps(predicted, true)
+        hits = iou >= overlap
+        rows, columns = linear_sum_assignment(hits * (len(true) + iou), maximize=True)
+        found[columns] = hits[rows, columns]
+    return found
 
 
 def boundary_distances(preds: np.ndarray, truth: np.ndarray, tolerance: float) -> tuple[float, float]:
