@@ -34,6 +34,7 @@ OPTIONAL = {
     "matplotlib",
     "packaging",
     "pooch",
+    "jinja2",
 }
 # What is left to say where one of several processes was killed.
 LOST = "stopped with the other processes of this training; --resume goes on after the last whole epoch"
@@ -84,6 +85,10 @@ def build_parser() -> Parser:
     _add_data(commands)
     _add_train(commands)
     _add_validate(commands)
+    page = commands.add_parser("page", help="write a finished run's page, run.html, again")
+    page.add_argument("folder", type=Path, metavar="RUN", help="a run folder")
+    page.add_argument("--data-path", type=Path, metavar="DIR", help="where its data are")
+    page.set_defaults(run=run_page)
     _add_predict(commands)
     info = commands.add_parser("info", help="say what is in a checkpoint or an exported network")
     info.add_argument("file", type=Path, nargs="?", help="default: the shipped model")
@@ -495,8 +500,17 @@ def _train(args, leads: bool) -> int:
     if (groups := metrics["data"].get("groups", "video")) != "video":
         print(f"which frames are of one video is not known: only {groups} kept apart, so scores may flatter")
     print(f"run folder: {run.path}")
+    if run.page.is_file():
+        print(f"curves, scores and worst frames: {run.page}")
     if not args.test:
         print(f"once all is chosen, score the test frames: polyp validate '{run.best}'")
+    return 0
+
+
+def run_page(args) -> int:
+    from polyp.run import write_page
+
+    print(write_page(args.folder, data_path=args.data_path))
     return 0
 
 

@@ -5,7 +5,9 @@ import errno
 import hashlib
 import math
 import os
+import shlex
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -38,6 +40,11 @@ def _checkout() -> Path | None:
         if (folder / "pyproject.toml").is_file() and (folder / "polyp").is_dir():
             return folder
     return None
+
+
+def shell_path(path: str | Path) -> str:
+    """A path as it is typed into a shell: in quotes where it needs them."""
+    return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
 
 
 def make_folder(path: str | Path) -> Path:

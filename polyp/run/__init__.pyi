@@ -28,6 +28,7 @@ from .loading import epoch_order as epoch_order
 from .loading import scoring_loader as scoring_loader
 from .output import Writer as Writer
 from .output import write_predictions as write_predictions
+from .page.writing import write_page as write_page
 from .prediction import Picture as Picture
 from .prediction import Point as Point
 from .prediction import Prediction as Prediction

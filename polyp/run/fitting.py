@@ -1,6 +1,7 @@
 """A whole run: training into a run folder that listens, and the scores of the best epoch."""
 
 import contextlib
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from polyp.config import Config
 from polyp.data.dataset import Splits, open_data
 from polyp.data.familiar import learn_familiar
+from polyp.disk import shell_path
 from polyp.errors import DataError, UsageError
 from polyp.model.losses import LOSSES
 from polyp.model.network import SegmentationNetwork, build_model
@@ -40,7 +42,7 @@ def fit(
     With `refit`, there are no validation frames to name a best epoch, and the last one counts.
 
     After each epoch: `log.csv`, `curves.png`, `samples/`, `last.safetensors` (to resume from) and, when the
-    validation Dice is the best so far, `best.safetensors`. At the end: `metrics.json`.
+    validation Dice is the best so far, `best.safetensors`. At the end: `metrics.json`, `val.csv`, `run.html`.
 
     Args:
         config: what to do.
@@ -50,7 +52,7 @@ def fit(
         progress: show a bar (in a terminal or notebook) and one line per epoch.
         test: score the best epoch on the test frames too, into `metrics.json` and `test.csv`. Once, when
             all is chosen: a test set that is looked at after every run is a second validation set.
-        pictures: draw the curves and the samples after each epoch (about a second).
+        pictures: draw the curves and the samples after each epoch (about a second), and write `run.html`.
 
     Raises:
         UsageError: the folder already holds a run, or holds another configuration's.
@@ -62,6 +64,8 @@ def fit(
         leads = distributed.rank() == 0
     if leads:  # the others have left, and there is nothing to wait for
         score_best(folder, config, data, test=test)
+        if pictures:
+            _write_page(folder, data, data_path)
     return folder
 
 
@@ -112,6 +116,19 @@ def _train(
                 folder.drop_if_begun()
             raise
     return folder, data
+
+
+def _write_page(folder: RunFolder, data: Splits, data_path: str | Path | None) -> None:
+    """Write the run's page; weights and scores are there already, so a run never fails for it."""
+    try:
+        from polyp.run.page.writing import write_page  # matplotlib takes a second to import
+
+        write_page(folder, data, data_path)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        warnings.warn(
+            f"no {folder.page} ({reason}); try again: polyp page {shell_path(folder.path)}", stacklevel=3
+        )
 
 
 def _listeners(

@@ -2,10 +2,7 @@
 
 import contextlib
 import json
-import os
-import shlex
 import shutil
-import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,8 +12,17 @@ import pandas as pd
 
 from polyp.config import Config, changed, setting_fields
 from polyp.data.dataset import Splits
-from polyp.disk import make_folder, project_root, sweep_files, without_nan, write_atomic, write_new
+from polyp.disk import (
+    make_folder,
+    project_root,
+    shell_path,
+    sweep_files,
+    without_nan,
+    write_atomic,
+    write_new,
+)
 from polyp.errors import DataError, UsageError
+from polyp.model.metrics import SCORES
 from polyp.run.validation import Validation
 
 ADJUSTABLE = {"epochs", "device", "workers", "precision"}  # what a resumed run may change
@@ -24,7 +30,7 @@ ADJUSTABLE = {"epochs", "device", "workers", "precision"}  # what a resumed run 
 
 class RunFolder:
     """`config.json`, `split.csv`, `log.csv`, `last.safetensors`, `best.safetensors`, `curves.png`,
-    `samples/epoch_NNN.png`, and at the end `metrics.json` and perhaps `test.csv`.
+    `samples/epoch_NNN.png`, and at the end `metrics.json`, `val.csv`, perhaps `test.csv`, and `run.html`.
 
     It only reads and writes; `listeners` decide what is written when. Use `create` for a new run and `resume`
     for an interrupted one.
@@ -36,6 +42,7 @@ class RunFolder:
         self.last = self.path / "last.safetensors"
         self.best = self.path / "best.safetensors"
         self.metrics_file = self.path / "metrics.json"
+        self.page = self.path / "run.html"
 
     @classmethod
     def create(cls, path: str | Path, config: Config) -> "RunFolder":
@@ -129,9 +136,7 @@ class RunFolder:
     @property
     def how_to_resume(self) -> str:
         """The command that resumes this run."""
-        path = str(self.path)
-        quoted = subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
-        return f"polyp train --resume {quoted}"
+        return f"polyp train --resume {shell_path(self.path)}"
 
     def log(self) -> pd.DataFrame:
         """The run's log: one row per epoch.
@@ -164,20 +169,37 @@ class RunFolder:
             f"{self.metrics_file}: not the results of a run ({reason}); remove it, and {self.how_to_resume}"
         )
 
+    def frames(self, part: str) -> pd.DataFrame | None:
+        """The final scores of each frame of `val` or `test`, see `Validation`; None if they are not kept.
+
+        Raises:
+            DataError: the table was changed.
+        """
+        file = self.path / f"{part}.csv"
+        if not file.is_file():
+            return None
+        try:  # a frame may be called 007, or NA
+            empty = {name: [""] for name in SCORES}
+            return pd.read_csv(file, dtype={"frame": str}, keep_default_na=False, na_values=empty)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file}: not the scores of a run ({_first_line(error)})") from None
+
     def write_split(self, data: Splits) -> None:
         """Write which part each frame belongs to."""
         write_atomic(self.path / "split.csv", data.table.to_csv(index=False))
 
     def write_results(self, epoch: int, val: Validation | None, test: Validation | None, about: dict) -> None:
-        """Write `metrics.json`: best epoch, its scores, the data; and `test.csv`, one row per test frame.
+        """Write `metrics.json`: best epoch, its scores, the data; per frame, `val.csv` and `test.csv`.
 
         A part that was not scored is null there.
         """
-        if test is not None:
-            write_atomic(self.path / "test.csv", test.table.to_csv(index=False))
+        found = {"val": val, "test": test}
+        for name, part in found.items():
+            if part is not None:
+                write_atomic(self.path / f"{name}.csv", part.table.to_csv(index=False))
         parts = {
             name: None if part is None else without_nan({"loss": part.loss, **part.scores})
-            for name, part in (("val", val), ("test", test))
+            for name, part in found.items()
         }
         write_atomic(self.metrics_file, _json({"epoch": epoch, "data": about, **parts}))
 

@@ -25,6 +25,11 @@ def metadata_in(path: Path | None = None) -> dict[str, Any]:
 
 def describe(metadata: dict[str, Any]) -> str:
     """The same in a few lines."""
+    return "\n".join(f"{name:<12}{text}" for name, text in facts_of(metadata).items())
+
+
+def facts_of(metadata: dict[str, Any]) -> dict[str, str]:
+    """The same in words, one line per fact that is known."""
     config = Config.from_dict(metadata["config"])
     scores, data = metadata.get("scores") or {}, metadata.get("data") or {}
     split = config.split_file or f"{config.split} split, fold {config.fold}"
@@ -40,7 +45,7 @@ def describe(metadata: dict[str, Any]) -> str:
         "made on": metadata.get("machine", ""),
         "licence": metadata.get("licence", ""),
     }
-    return "\n".join(f"{name:<12}{text}" for name, text in lines.items() if text)
+    return {name: text for name, text in lines.items() if text}
 
 
 def _spaced(parts: Iterable[object]) -> str:

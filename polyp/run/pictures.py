@@ -45,30 +45,44 @@ def curves(log: pd.DataFrame) -> Figure:
     """
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
+    draw_losses(left, log)
+    draw_scores(right, log)
+    return figure
+
+
+def draw_losses(axes: Axes, log: pd.DataFrame) -> None:
+    """Draw the losses of a log, see `curves`."""
+    _lines(axes, log, [("loss", "training", ORANGE, "--"), ("val_loss", "validation", BLUE, "-")])
+    axes.set_title("loss")
+
+
+def draw_scores(axes: Axes, log: pd.DataFrame) -> None:
+    """Draw the scores of a log, see `curves`."""
+    lines = [
+        ("iou", "training IoU", ORANGE, "--"),
+        ("val_iou", "validation IoU", BLUE, "-"),
+        ("val_dice", "validation Dice", GREEN, ":"),
+    ]
+    _lines(axes, log, lines)
+    dice = log["val_dice"].astype(float)
+    if dice.notna().any():
+        best, epoch = dice.max(), log["epoch"][dice.idxmax()]
+        axes.plot(epoch, best, "*", color="black", markersize=10, clip_on=False)
+        axes.set_title(f"best validation Dice {best:.3f} in epoch {epoch:.0f}")
+    axes.set_ylim(0, 1)
+
+
+def _lines(axes: Axes, log: pd.DataFrame, lines: Sequence[tuple[str, str, str, str]]) -> None:
+    """Draw columns of a log by epoch: each with a label, a colour and a style."""
     log = log.astype(float)
-    lines = (
-        (left, "loss", "training", ORANGE, "--"),
-        (left, "val_loss", "validation", BLUE, "-"),
-        (right, "iou", "training IoU", ORANGE, "--"),
-        (right, "val_iou", "validation IoU", BLUE, "-"),
-        (right, "val_dice", "validation Dice", GREEN, ":"),
-    )
     marker = "o" if len(log) == 1 else None  # one point makes no line
-    for axes, column, label, colour, style in lines:
+    for column, label, colour, style in lines:
         if log[column].notna().any():
             axes.plot(log["epoch"], log[column], style, color=colour, label=label, marker=marker, linewidth=2)
-    if log["val_dice"].notna().any():
-        best = log.loc[log["val_dice"].idxmax()]
-        right.plot(best["epoch"], best["val_dice"], "*", color="black", markersize=10, clip_on=False)
-        right.set_title(f"best validation Dice {best['val_dice']:.3f} in epoch {best['epoch']:.0f}")
-    left.set_title("loss")
-    right.set_ylim(0, 1)
-    for axes in (left, right):
-        axes.set_xlabel("epoch")
-        axes.locator_params(axis="x", integer=True)
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
-    return figure
+    axes.set_xlabel("epoch")
+    axes.locator_params(axis="x", integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
 
 
 def comparison(

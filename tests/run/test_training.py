@@ -177,7 +177,7 @@ def test_the_run_folder_holds_what_it_says(tiny, tmp_path):
     run = fit(tiny, tmp_path / "run", progress=False)
     names = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
     assert names - {n for n in names if n.startswith("tensorboard")} == {
-        *("config.json", "split.csv", "log.csv", "curves.png", "metrics.json"),
+        *("config.json", "split.csv", "log.csv", "curves.png", "metrics.json", "val.csv", "run.html"),
         *("last.safetensors", "best.safetensors"),
         *(f"samples/epoch_00{epoch}.png" for epoch in (1, 2, 3)),
     }
