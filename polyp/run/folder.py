@@ -22,10 +22,13 @@ from polyp.disk import (
     write_new,
 )
 from polyp.errors import DataError, UsageError
-from polyp.model.metrics import SCORES
+from polyp.model.metrics import SCORES, Counts
 from polyp.run.validation import Validation
 
 ADJUSTABLE = {"epochs", "device", "workers", "precision"}  # what a resumed run may change
+# Of the tables with one row per frame.
+COLUMNS: dict[str, Any] = {"frame": str, "marked": bool}
+COLUMNS |= dict.fromkeys(Counts._fields, int) | dict.fromkeys(SCORES, float)
 
 
 class RunFolder:
@@ -180,7 +183,9 @@ class RunFolder:
             return None
         try:  # a frame may be called 007, or NA
             empty = {name: [""] for name in SCORES}
-            return pd.read_csv(file, dtype={"frame": str}, keep_default_na=False, na_values=empty)
+            return pd.read_csv(
+                file, usecols=list(COLUMNS), dtype=COLUMNS, keep_default_na=False, na_values=empty
+            )
         except (OSError, ValueError) as error:
             raise DataError(f"{file}: not the scores of a run ({_first_line(error)})") from None
 

@@ -41,7 +41,7 @@ def checklist(facts: Facts) -> list[Item]:
 
 
 def _disjoint(facts: Facts) -> Item:
-    title, source = "Frames of one patient are all on one side", "CLAIM 19, 20"
+    title, source = "Frames of one video are all in one part", "CLAIM 19, 20"
     shared = facts.groups("train") & facts.groups("val", "test")
     shared |= facts.groups("val") & facts.groups("test")
     if shared:

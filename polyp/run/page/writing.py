@@ -56,9 +56,11 @@ def write_page(
     if metrics["data"] != data.about:
         raise DataError(f"{folder.path}: the data have changed since this run; a page of it needs the same")
     facts, log = facts_of_run(folder, data, data_path), folder.log()
+    said = facts_of(metadata) | _training(folder, log)
+    said.pop("validation", None)  # it is among the scores
     page = {
         "name": folder.path.resolve().name,
-        "model": facts_of(metadata) | _training(folder, log),
+        "model": said,
         "changed": _changed(config),
         "again": f"polyp train --config {folder.config_file.name} --out NEW",
         "parts": facts.part_table(),
@@ -115,12 +117,13 @@ def _part(
     if table is None and dataset is not None:  # a run of 0.2, which kept none
         config = facts.config
         table = validate(model, dataset, LOSSES[config.loss], precision=config.precision).table
-    if table is None or len(table) != scores["images"]:
+    own = facts.frames[facts.frames["part"] == part].set_index("frame")
+    if table is None or sorted(table["frame"]) != sorted(own.index):
         raise DataError(
-            f"{facts.folder.path / part}.csv: not the scores of this run; {facts.folder.how_to_resume}"
+            f"{facts.folder.path / part}.csv: not the scores of this run's frames; remove it, and "
+            f"{facts.folder.how_to_resume}{' --test' if part == 'test' else ''}"
         )
-    group_of = dict(zip(facts.frames["frame"], facts.frames["group"], strict=True))
-    groups = table["frame"].map(group_of).to_numpy()
+    groups = own["group"][table["frame"]].to_numpy()
     polyp = table[(table["tp"] + table["fn"]) > 0]
     return {
         "part": part,
