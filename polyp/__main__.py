@@ -226,20 +226,22 @@ def _add_predict(commands) -> None:
         "  polyp predict frame.png --overlay\n"
         "  polyp predict day1/ day2/ --out masks --suffix _mask\n"
         "  polyp predict day1/ day2/ --out masks --suffix _mask --skip-existing     after a stop\n"
+        "  polyp predict day1/ --checkpoint runs/folds               the mean of all its folds\n"
         "  polyp predict film.mp4 --every 2\n"
         "  cat frame.jpg | polyp predict -\n",
     )
     predict.add_argument(
         "inputs",
-        nargs="+",
+        nargs="*",
         metavar="PICTURE",
         help="pictures, folders with all below them, films, a camera's number, or - for stdin",
     )
     predict.add_argument(
         "--checkpoint",
-        type=Path,
+        nargs="+",
         metavar="FILE",
-        help="a .safetensors or .onnx file (default: the shipped model)",
+        help="a .safetensors or .onnx file, or a run's folder (default: the shipped model); several, or the "
+        "folder of --cross-validate: the mean of their probabilities",
     )
     predict.add_argument(
         "--engine",
@@ -591,6 +593,7 @@ def run_predict(args) -> int:
     from polyp.run.film.source import is_film
     from polyp.run.output import Writer, output_folder
 
+    _sort_inputs(args)
     if any(is_film(item) for item in args.inputs):
         return _predict_films(args)
     if args.suffix and Path(args.suffix).name != args.suffix:
@@ -620,13 +623,32 @@ def run_predict(args) -> int:
     return 1 if errors else 0
 
 
+def _sort_inputs(args) -> None:
+    """`--checkpoint FILE PICTURE`: of several values, those after the last network are pictures."""
+    from polyp.run.ensemble import is_network
+
+    if not args.inputs and args.checkpoint:
+        count = next((k for k, item in enumerate(args.checkpoint) if k and not is_network(item)), None)
+        if count:
+            args.checkpoint, args.inputs = args.checkpoint[:count], args.checkpoint[count:]
+    if not args.inputs:
+        raise UsageError("the following arguments are required: PICTURE")
+
+
 def _predictor(args):
     from polyp.run.predictor import load
 
-    return load(
+    given = _given_point(args)
+    predictor = load(
         args.checkpoint, engine=args.engine, level=args.level, device=args.device, precision=args.precision,
-        **_given_point(args), min_area=args.min_area,
+        **given, min_area=args.min_area,
     )  # fmt: skip
+    if members := predictor.metadata.get("members"):
+        print(f"the mean of {len(members)} networks: {', '.join(members)}")
+        if differing := [name for name in predictor.metadata["differing"] if given.get(name) is None]:
+            used = ", ".join(f"{name} {getattr(predictor.point, name)}" for name in differing)
+            print(f"polyp predict: the networks' operating points differ; used: {used}", file=sys.stderr)
+    return predictor
 
 
 def _predict_films(args) -> int:
@@ -680,8 +702,13 @@ def _predict_all(predictor, pictures, writer, mirror: bool) -> list[DataError]:
 def run_info(args) -> int:
     import json
 
-    from polyp.run.info import describe, metadata_in
+    from polyp.run.ensemble import find_members
+    from polyp.run.info import describe, describe_several, metadata_in
 
+    if args.file is not None and len(files := find_members(args.file)) > 1:
+        members = {str(file): metadata_in(Path(file)) for file in files}
+        print(json.dumps(members, indent=2) if args.json else describe_several(members))
+        return 0
     metadata = metadata_in(args.file)
     print(json.dumps(metadata, indent=2) if args.json else describe(metadata))
     return 0

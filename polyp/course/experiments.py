@@ -28,13 +28,13 @@ from polyp.disk import make_folder, project_root, without_nan, write_atomic
 from polyp.errors import DataError, UsageError, look_up
 from polyp.model.metrics import count_pixels, dice_score, summarise
 from polyp.model.network import SegmentationNetwork
+from polyp.run.details import THRESHOLDS
 from polyp.run.fitting import fit
 from polyp.run.folder import RunFolder
 from polyp.run.hardware import autocast
 from polyp.run.inference import predict_probs
 from polyp.run.validation import counts_of, validate
 
-THRESHOLDS = np.arange(1, 20) / 20
 HALF = THRESHOLDS.tolist().index(0.5)
 BINS = 10  # of equal width, for the calibration of the probabilities
 

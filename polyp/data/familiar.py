@@ -141,6 +141,25 @@ class Familiar:
         return found
 
 
+class AnyFamiliar:
+    """What is familiar to one network of an ensemble is not doubted.
+
+    Args:
+        members: `Familiar` and size of each that knows what it learnt from.
+    """
+
+    def __init__(self, members: list[tuple[Familiar, tuple[int, int]]]):
+        self.members = members
+
+    def doubt(self, image: np.ndarray, size: tuple[int, int]) -> str:
+        """The same as `Familiar.doubt`; each looks at its own size, not at `size`."""
+        doubt = ""
+        for familiar, own in self.members:
+            if not (doubt := familiar.doubt(image, own)):
+                return ""
+        return doubt
+
+
 def learn_familiar(dataset: "PolypDataset") -> dict[str, Any]:
     """What is familiar to a network that learns from `dataset`, see `Familiar.to_dict`.
 

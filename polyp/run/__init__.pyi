@@ -5,9 +5,14 @@ from .checkpoint import read_checkpoint as read_checkpoint
 from .checkpoint import save_checkpoint as save_checkpoint
 from .checkpoint import shipped_model as shipped_model
 from .checkpoint import versions as versions
+from .details import Details as Details
 from .engines import OnnxEngine as OnnxEngine
 from .engines import TorchEngine as TorchEngine
 from .engines import open_engine as open_engine
+from .ensemble import Ensemble as Ensemble
+from .ensemble import find_members as find_members
+from .ensemble import fold_folders as fold_folders
+from .ensemble import open_ensemble as open_ensemble
 from .export import export_onnx as export_onnx
 from .export import export_torch as export_torch
 from .fitting import fit as fit

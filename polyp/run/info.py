@@ -48,6 +48,18 @@ def facts_of(metadata: dict[str, Any]) -> dict[str, str]:
     return {name: text for name, text in lines.items() if text}
 
 
+def describe_several(members: dict[str, dict[str, Any]]) -> str:
+    """An ensemble in one line for each of its files."""
+    lines = [f"{len(members)} networks; the mean of their probabilities is used"]
+    for file, metadata in members.items():
+        config = Config.from_dict(metadata["config"])
+        parts = [config.architecture, f"{config.size[0]} x {config.size[1]} px", f"fold {config.fold}"]
+        if found := _validation(metadata.get("scores") or {}):
+            parts.append(f"validation: {found}")
+        lines.append(f"{file}: {', '.join(parts)}, {_point(metadata)}")
+    return "\n".join(lines)
+
+
 def _spaced(parts: Iterable[object]) -> str:
     return " ".join(map(str, parts))
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from polyp.data.familiar import Familiar
+from polyp.data.familiar import AnyFamiliar, Familiar
 from polyp.data.images import read_image
 from polyp.errors import DataError
 from polyp.run.engines import Engine, TorchEngine
@@ -96,7 +96,7 @@ def predict_pictures(
     engine: Engine,
     pictures: Iterable[Picture | DataError],
     point: Point = Point(),  # noqa: B008, it cannot be changed
-    familiar: Familiar | None = None,
+    familiar: Familiar | AnyFamiliar | None = None,
     mirror: bool = False,
 ) -> Iterator[Prediction | DataError]:
     """Predict picture after picture.

@@ -1,13 +1,13 @@
 """The one line: `polyp.load().predict("frames/").save("masks/")`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from polyp.data.familiar import Familiar
-from polyp.errors import DataError
+from polyp.errors import DataError, UsageError
 from polyp.run.ahead import ahead
 from polyp.run.engines import Engine, open_engine
+from polyp.run.ensemble import familiar_of, find_members, open_ensemble
 from polyp.run.inputs import as_pictures
 from polyp.run.output import Writer
 from polyp.run.prediction import Picture, Point, Prediction, predict_pictures
@@ -25,7 +25,7 @@ class Predictor:
     def __init__(self, engine: Engine, metadata: dict[str, Any], point: Point | None = None):
         self.engine, self.metadata = engine, metadata
         self.point = point or Point.of(metadata)
-        self.familiar = Familiar.from_dict(metadata["familiar"]) if metadata.get("familiar") else None
+        self.familiar = familiar_of(metadata)
 
     def predict(self, source: Any, mirror: bool = False) -> "Predictions":
         """Masks for whatever people have.
@@ -113,12 +113,13 @@ class Predictions:
         return writer.folder
 
 
-def load(path: str | Path | None = None, **options: Any) -> Predictor:
-    """A network, ready to predict.
+def load(path: str | Path | Sequence[str | Path] | None = None, **options: Any) -> Predictor:
+    """A network, or several as one, ready to predict.
 
     Args:
-        path: a checkpoint, an exported `.onnx` file, or a name of weights that ship; by default the model
-            that comes with the package.
+        path: a checkpoint, an exported `.onnx` file, or a name of weights that ship; a run's folder, for its
+            best; a folder of folds, or a list of several, for the mean of their probabilities, see
+            `ensemble.open_ensemble`; by default the model that comes with the package.
         options: engine, level, device, precision, see `engines.open_engine`; threshold, min_peak, min_share,
             second_look instead of the model's own, see `Point`.
 
@@ -126,7 +127,17 @@ def load(path: str | Path | None = None, **options: Any) -> Predictor:
         UsageError, DataError: an unknown option; a file that cannot be read.
     """
     given = {name: options.pop(name) for name in Point._fields if name in options}
-    engine, metadata = open_engine(path, **options)
+    if path is None:
+        members: list[str | Path] = []
+    else:
+        paths = [path] if isinstance(path, str | Path) else path
+        members = [member for one in paths for member in find_members(one)]
+        if not members:
+            raise UsageError("the list of checkpoints is empty; name one, or None for the model that ships")
+    if len(members) > 1:
+        engine, metadata = open_ensemble(members, **options)
+    else:
+        engine, metadata = open_engine(members[0] if members else None, **options)
     return Predictor(engine, metadata, Point.of(metadata, **given))
 
 
