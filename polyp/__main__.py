@@ -60,6 +60,8 @@ class Parser(argparse.ArgumentParser):
         found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
         if found:
             message += _remedy(found[1], re.findall(r"[\w-]+", found[2]))
+        if "argument --fold:" in message:
+            message += "; expected a number (--cross-validate trains all folds)"
         sys.stderr.write(f"{self.prog}: {message}\ntry: {self.prog} --help\n")
         sys.exit(2)
 
@@ -157,6 +159,12 @@ def _add_train(commands) -> None:
     )
     train.add_argument(
         "--test", action="store_true", help="score the best epoch on the test frames too (once all is chosen)"
+    )
+    train.add_argument(
+        "--cross-validate",
+        action="store_true",
+        help="train every fold of the split, into DIR/fold_0 ..., and score each frame by the network that "
+        "never saw it; DIR then is an ensemble for polyp predict",
     )
     settings = train.add_argument_group("settings")
     for name, setting in setting_fields().items():
@@ -465,17 +473,19 @@ def _raise_terminated(*_) -> NoReturn:
 def _train(args, leads: bool) -> int:
     """Train; of several processes that `torchrun` started, the one that `leads` writes."""
     from polyp.data.pairs import found_in
-    from polyp.run import RunFolder, fit, new_run_path
+    from polyp.run import fit, fold_folders, folds_config, new_run_path
 
     given = {name: getattr(args, name) for name in setting_fields() if getattr(args, name) is not None}
+    cross_validated = args.cross_validate
     if args.resume:
         if args.preset or args.out or args.config:
             raise UsageError(
                 "--resume continues a run as it began and where it is; it takes no --preset, --config, --out"
             )
-        path = args.resume
-        folder = RunFolder.resume(path) if leads else RunFolder(path)
-        config = folder.adjust(**given) if given else folder.config()
+        path, cross_validated = args.resume, args.cross_validate or bool(fold_folders(args.resume))
+        config = folds_config(path) if cross_validated else _resumed(path, given, leads)
+        if cross_validated and given:
+            raise UsageError(f"{path}: its folds go on as they began; --resume takes no settings there")
     else:
         for name in ("data", "add"):  # a run knows its data from any working folder
             if name in given:
@@ -492,6 +502,12 @@ def _train(args, leads: bool) -> int:
     for place in config.data.split("+") + config.add.split("+"):
         if Path(place).is_absolute() and (found := found_in(place)):  # a folder, see `_absolute`
             print(f"{place}: {found}")
+    if cross_validated:
+        if args.fold is not None:
+            raise UsageError("--cross-validate trains every fold; give it no --fold")
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            raise UsageError("several processes train one fold at a time: give each its --fold and --out")
+        return _train_folds(config, path, args.data_path)
     run = fit(config, path, data_path=args.data_path, resume=bool(args.resume), test=args.test)
     if not leads:
         return 0
@@ -499,8 +515,7 @@ def _train(args, leads: bool) -> int:
     which = "last" if config.refit else "best"
     scored = [f"{part}, {_scores_line(metrics[part])}" for part in ("val", "test") if metrics[part]]
     print(f"{which} epoch {metrics['epoch']}; " + "; ".join(scored or ["no frames were left to score it on"]))
-    if (groups := metrics["data"].get("groups", "video")) != "video":
-        print(f"which frames are of one video is not known: only {groups} kept apart, so scores may flatter")
+    _print_groups(metrics["data"])
     print(f"run folder: {run.path}")
     if run.page.is_file():
         print(f"curves, scores and worst frames: {run.page}")
@@ -513,6 +528,34 @@ def run_page(args) -> int:
     from polyp.run import write_page
 
     print(write_page(args.folder, data_path=args.data_path))
+    return 0
+
+
+def _print_groups(data: dict[str, Any]) -> None:
+    if (groups := data.get("groups", "video")) != "video":
+        print(f"which frames are of one video is not known: only {groups} kept apart, so scores may flatter")
+
+
+def _resumed(path: Path, given: dict[str, Any], leads: bool) -> Config:
+    from polyp.run import RunFolder
+
+    folder = RunFolder.resume(path) if leads else RunFolder(path)
+    return folder.adjust(**given) if given else folder.config()
+
+
+def _train_folds(config: Config, path: Path, data_path: Path | None) -> int:
+    from polyp.run import RunFolder, cross_validate
+
+    try:
+        found = cross_validate(config, path, data_path=data_path)
+    except KeyboardInterrupt:
+        if path.is_dir():
+            print(f"All folds go on with:\n  {RunFolder(path).how_to_resume}")
+        raise
+    print(found)
+    _print_groups(found.summary["data"])
+    print(f"one row per frame: {path / 'cross_validation.csv'}; all scores: {path / 'cross_validation.json'}")
+    print(f"use the networks together: polyp predict PICTURES --checkpoint '{path}'")
     return 0
 
 

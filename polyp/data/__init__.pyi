@@ -11,6 +11,7 @@ from .check import survey as survey
 from .dataset import PolypDataset as PolypDataset
 from .dataset import Splits as Splits
 from .dataset import open_data as open_data
+from .dataset import open_folds as open_folds
 from .dataset import open_part as open_part
 from .duplicates import find_overlap as find_overlap
 from .images import list_images as list_images

@@ -174,6 +174,30 @@ def open_part(config: Config, part: str, path: str | Path | None = None) -> Poly
     return PolypDataset(data.cache, None if part == "all" else data.parts()[part], full_size_masks=True)
 
 
+def open_folds(config: Config, path: str | Path | None = None) -> pd.DataFrame:
+    """Which fold tests each frame.
+
+    Returns:
+        columns frame; fold, -1 for a frame that none tests; and sequence or centre, which the split keeps on
+        one side, if it names them.
+
+    Raises:
+        UsageError: the split has a single fold.
+        DataError, UsageError: see `open_data`.
+    """
+    data = _Opened(config, path)
+    table = data.split()
+    if "fold" not in table or table["fold"].max() < 1:
+        where = config.split_file or f"a {config.split} split"
+        needed = "split=sequence or hospital, or a split_file with the columns fold and validates"
+        raise UsageError(f"{where} has only one fold; use {needed}")
+    kept = [name for name in ("sequence", "centre") if name in table][:1]
+    table = table[["frame", "fold", *kept]]
+    if len(data.own) > 1 and kept == ["sequence"]:  # their numbers are a dataset's own
+        table = table.assign(sequence=table["frame"].str.partition("/")[0] + " " + table["sequence"].map(str))
+    return table
+
+
 class _Opened:
     """The data that a configuration names, found and decoded."""
 
@@ -197,16 +221,18 @@ class _Opened:
             about["groups"] = ", ".join(sorted({kept_together(source) for source in self.own}))
         return about
 
+    def split(self) -> pd.DataFrame:
+        """The split's table, of all own frames."""
+        if self.config.split_file:
+            return read_split(self.config.split_file)
+        count = sum(len(source.pairs) for source in self.own)
+        return split_table(self.config.split, self.own, self.areas[:count], self.cache.images[:count])
+
     def parts(self) -> dict[str, list[str]]:
         """The frames of each part."""
-        config = self.config
-        count = sum(len(source.pairs) for source in self.own)
-        if config.split_file:
-            table = read_split(config.split_file)
-        else:
-            table = split_table(config.split, self.own, self.areas[:count], self.cache.images[:count])
+        config, table = self.config, self.split()
         parts = parts_of(table, config.fold)
-        self._check_complete(parts, count)
+        self._check_complete(parts)
         if config.refit:
             parts = parts | {"train": parts["train"] + parts["val"], "val": []}
         if config.train_sequences:
@@ -217,8 +243,9 @@ class _Opened:
             parts["train"] = [frame for frame in parts["train"] if frame in polyp]
         return parts
 
-    def _check_complete(self, parts: dict[str, list[str]], count: int) -> None:
+    def _check_complete(self, parts: dict[str, list[str]]) -> None:
         """Refuse a split of other frames than the data's: it would leave some out, or ask for others."""
+        count = sum(len(source.pairs) for source in self.own)
         listed = {frame for frames in parts.values() for frame in frames}
         frames = set(self.cache.table["frame"][:count])
         for some, what in (

@@ -19,6 +19,9 @@ from .fitting import fit as fit
 from .folder import RunFolder as RunFolder
 from .folder import compare_runs as compare_runs
 from .folder import new_run_path as new_run_path
+from .folds import CrossValidation as CrossValidation
+from .folds import cross_validate as cross_validate
+from .folds import folds_config as folds_config
 from .hardware import autocast as autocast
 from .hardware import choose_device as choose_device
 from .hardware import has_fast_bf16 as has_fast_bf16
