@@ -17,7 +17,6 @@ from polyp.data.images import read_image, write_png
 from polyp.errors import DataError
 from polyp.model.intervals import bootstrap_mean
 from polyp.run.fitting import fit
-from polyp.run.folder import RunFolder
 from polyp.run.page import writing
 from polyp.run.page.checklist import checklist
 from polyp.run.page.facts import facts_of_run
@@ -130,19 +129,17 @@ def test_the_page_can_be_read_without_seeing_it(run):
 
 def test_a_hostile_name_is_text(run, frames, monkeypatch):
     evil = "<script>alert(1)</script>\"'&"
-    table = run.frames("val")
-    table.loc[table["dice"].fillna(1).idxmin(), "frame"] = evil
-    first = frames.val.frames[int(run.frames("val")["dice"].fillna(1).idxmin())]
+    first = worst_frames(run.frames("val"))["frame"].iloc[0]
     frames.val.frames[frames.val.frames.index(first)] = evil
-    frames.table.loc[frames.table["frame"] == first, "frame"] = evil
     real = writing.facts_of_run
 
     def with_evil(*args):
         found = real(run, open_data(run.config()))
-        return found._replace(frames=found.frames.replace({"frame": {first: evil}}))
+        named = {"frame": {first: evil}}
+        tables = {part: table.replace(named) for part, table in found.tables.items()}
+        return found._replace(frames=found.frames.replace(named), tables=tables)
 
     monkeypatch.setattr(writing, "facts_of_run", with_evil)
-    monkeypatch.setattr(RunFolder, "frames", lambda self, part: table)
     page = Reader(write_page(run, frames).read_text(encoding="utf-8"))
     assert not page.named("script")
     assert evil in page.text
@@ -158,15 +155,12 @@ def test_an_interval_draws_whole_groups():
     table["dice"], table["iou"] = 2 * tp / (2 * tp + fp + fn), tp / (tp + fp + fn)
     table["precision"], table["recall"] = tp / (tp + fp), tp / (tp + fn)
     groups = np.array([f"g{i % 7}" for i in range(40)])
-    names = [
-        f"{name}_{how}" for name in ("dice", "iou", "precision", "recall") for how in ("per_image", "pooled")
-    ]
-    scores = dict.fromkeys(names, 0.5) | {"clean": 10, "clean_marked": 0.5}
-    found = {score.name: score for score in part_scores(scores, table, groups)}
+    found = {score.name: score for score in part_scores(table.assign(group=groups))}
     for name in ("dice", "precision"):
         low, high = bootstrap_mean(table[name][10:], groups[10:])
         ours = found[f"{'Dice' if name == 'dice' else name}, mean of the frames"]
         assert (ours.low, ours.high) == pytest.approx((low, high), abs=0.01)
+        assert ours.value == pytest.approx(table[name][10:].mean())
     clean = found["frames without a polyp that are marked"]
     assert (clean.low, clean.high) == pytest.approx(
         bootstrap_mean(table["marked"][:10], groups[:10]), abs=0.05
@@ -180,8 +174,7 @@ def test_an_interval_draws_whole_groups():
 
 
 def test_one_group_gives_no_interval(run):
-    table, scores = run.frames("val"), run.metrics()["val"]
-    assert {score.low for score in part_scores(scores, table, np.zeros(len(table)))} == {None}
+    assert {score.low for score in part_scores(run.frames("val").assign(group="one"))} == {None}
 
 
 def test_the_worst_frames_come_first():
@@ -260,10 +253,9 @@ def test_the_list_follows_from_the_run(run):
         "6 videos have frames in more than one part" in mixed["Frames of one video are all in one part"].says
     )
     # tested elsewhere, and on clean frames
-    metrics = run.metrics()
-    tested = metrics | {"test": metrics["val"] | {"clean": 4, "clean_marked": 0.25}}
+    tested = {"test": pd.DataFrame({"tp": 0, "fn": [0, 0, 0, 0, 9], "marked": [True, *[False] * 4]})}
     other = frames.assign(hospital=np.where(frames["part"] == "test", "there", "here"))
-    items = items_of(run, metrics=tested, frames=other)
+    items = items_of(run, tables=tested, frames=other)
     assert items["Tested on another hospital (external testing)"].status == "done"
     assert items["Frames without a polyp"].says == "Of 4 scored, 1 are marked."
     assert items["Scored on frames that chose nothing (internal testing)"].status == "yours"
@@ -333,9 +325,12 @@ def test_the_command_writes_the_page_again(run, tmp_path, capsys):
     assert main(["page", str(run.path)]) == 0
     assert capsys.readouterr().out == f"{run.page}\n"
     assert run.page.read_text(encoding="utf-8") == before
-    (run.path / "val.csv").unlink()  # as in a run of 0.2: scored again
-    assert main(["page", str(run.path)]) == 0
-    assert run.page.read_text(encoding="utf-8") == before
+    (run.path / "val.csv").unlink()  # as in a run of 0.2
+    assert main(["page", str(run.path)]) == 1
+    command = capsys.readouterr().err.partition("is missing; to score them again: ")[2].split()
+    assert main(command[1:]) == 0
+    assert capsys.readouterr().out.count("run.html") == 1
+    assert run.page.read_text(encoding="utf-8").count("<svg") == before.count("<svg")
     assert main(["page", str(tmp_path / "nowhere")]) == 1
     assert "holds no run" in capsys.readouterr().err
 
@@ -349,6 +344,12 @@ def test_damage_is_one_line(run, frames_folder, tmp_path, capsys):
         assert line.count("\n") == 1
         assert "val.csv: not the scores of" in line
     (run.path / "val.csv").write_text(whole)
+    log = (run.path / "log.csv").read_text()
+    for text in (log.partition("\n")[0], log.replace("val_loss", "loss_val"), log.replace("\n2,", "\ntwo,")):
+        (run.path / "log.csv").write_text(text)
+        assert main(["page", str(run.path)]) == 1
+        assert "log.csv: not the log of this run" in capsys.readouterr().err
+    (run.path / "log.csv").write_text(log)
     other = shutil.copytree(frames_folder, tmp_path / "other")
     first = min((other / "masks").iterdir())
     write_png(first, 255 - read_image(first)[..., 0])

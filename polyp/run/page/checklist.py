@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from polyp.data.known import DATASETS
 from polyp.disk import shell_path
 from polyp.run.page.facts import LEARNT, Facts
-from polyp.run.page.scores import FEW_GROUPS
+from polyp.run.page.scores import FEW_GROUPS, clean_frames
 
 
 class Item(NamedTuple):
@@ -62,7 +62,7 @@ def _disjoint(facts: Facts) -> Item:
 
 def _tested(facts: Facts) -> Item:
     title, source = "Scored on frames that chose nothing (internal testing)", "CLAIM 26, 32"
-    if facts.metrics["test"] is None:
+    if "test" not in facts.tables:
         says = "The validation frames chose the epoch. Score the test frames once, when all is chosen."
         return Item("missing", title, says, source, f"{facts.folder.how_to_resume} --test")
     says = "The test frames are scored. Whether anything was chosen after a look at them, only you can say."
@@ -72,7 +72,7 @@ def _tested(facts: Facts) -> Item:
 def _external(facts: Facts) -> Item:
     title, source = "Tested on another hospital (external testing)", "CLAIM 33"
     test, learnt = facts.hospitals("test"), facts.hospitals(*LEARNT)
-    if facts.metrics["test"] and test and not test & learnt:
+    if "test" in facts.tables and test and not test & learnt:
         return Item(
             "done", title, f"No frame of the test set's {', '.join(sorted(test))} was learnt from.", source
         )
@@ -84,8 +84,7 @@ def _external(facts: Facts) -> Item:
 
 def _intervals(facts: Facts) -> Item:
     title, source = "Scores with their uncertainty", "CLAIM 29, 37; Metrics"
-    part = "test" if facts.metrics["test"] else "val"
-    count = len(facts.groups(part))
+    count = len(facts.groups("test" if "test" in facts.tables else "val"))
     says = f"95 % intervals by drawing {count} {facts.unit} with replacement."
     if count >= FEW_GROUPS and facts.videos:
         return Item("done", title, says, source)
@@ -105,11 +104,10 @@ def _seeds(facts: Facts) -> Item:
 
 def _clean(facts: Facts) -> Item:
     title, source = "Frames without a polyp", "CLAIM 38; Metrics"
-    part = "test" if facts.metrics["test"] else "val"
-    scores = facts.metrics[part]
-    if scores and scores["clean"]:
-        marked = round(scores["clean"] * scores["clean_marked"])
-        return Item("done", title, f"Of {scores['clean']} scored, {marked} are marked.", source)
+    clean = sum(map(len, scored := [clean_frames(table) for table in facts.tables.values()]))
+    if clean:
+        marked = sum(int(table["marked"].sum()) for table in scored)
+        return Item("done", title, f"Of {clean} scored, {marked} are marked.", source)
     says = "None is scored, so nothing is known of false alarms. Put such frames into negatives/."
     return Item("missing", title, says, source)
 

@@ -9,6 +9,7 @@ from polyp.config import Config
 from polyp.data.dataset import Splits
 from polyp.data.sources import NO_POLYP, find_sources, group_names, kept_together, source_names
 from polyp.data.split import PARTS
+from polyp.errors import DataError
 from polyp.run.folder import RunFolder
 
 LEARNT = ("train", "val")  # the second chose the epoch
@@ -17,15 +18,17 @@ LEARNT = ("train", "val")  # the second chose the epoch
 class Facts(NamedTuple):
     """A finished run and its frames.
 
-    `frames` has the columns frame, part, group (its video, else its near-duplicates), hospital (else its
-    dataset; None without a polyp) and polyp; `videos` says whether the groups are videos.
+    `epoch` is the one that was kept. `frames` has the columns frame, part, group (its video, else its
+    near-duplicates), hospital (else its dataset; None without a polyp) and polyp; `videos` says whether the
+    groups are videos. `tables` holds for each part that was scored its `RunFolder.frames`, with the group.
     """
 
     folder: RunFolder
     config: Config
-    metrics: dict[str, Any]
+    epoch: int
     frames: pd.DataFrame
     videos: bool
+    tables: dict[str, pd.DataFrame]
 
     @property
     def unit(self) -> str:
@@ -61,9 +64,9 @@ def facts_of_run(folder: RunFolder, data: Splits, data_path: str | Path | None =
     """Put together what is known of a finished run.
 
     Raises:
-        DataError: the run has not ended, or its data cannot be used.
+        DataError: the run has not ended, its scores were changed, or its data cannot be used.
     """
-    config, table = folder.config(), data.train.cache.table
+    config, metrics, table = folder.config(), folder.metrics(), data.train.cache.table
     own, added = find_sources(config.data, config.add, data_path, config.mask_values)
     areas = table["area"].to_numpy()
     groups = group_names(own + added, areas, data.train.cache.images)
@@ -73,4 +76,15 @@ def facts_of_run(folder: RunFolder, data: Splits, data_path: str | Path | None =
     frames["polyp"] = frames["frame"].map(dict(zip(table["frame"], areas > 0, strict=True)))
     frames["hospital"] = frames["hospital"].mask(frames["hospital"] == NO_POLYP)
     videos = all(kept_together(source) == "video" for source in own + added)
-    return Facts(folder, config, folder.metrics(), frames, videos)
+    tables = {part: _scored(folder, part, frames) for part in ("val", "test") if metrics.get(part)}
+    return Facts(folder, config, metrics["epoch"], frames, videos, tables)
+
+
+def _scored(folder: RunFolder, part: str, frames: pd.DataFrame) -> pd.DataFrame:
+    """The scores of a part's frames, which must be those of the data, with the group of each."""
+    table, own = folder.frames(part), frames[frames["part"] == part]
+    if table is None or sorted(table["frame"]) != sorted(own["frame"]):
+        lacking = "is missing" if table is None else "not the scores of this run's frames"
+        again = f"{folder.how_to_resume}{' --test' if part == 'test' else ''}"
+        raise DataError(f"{folder.path / part}.csv: {lacking}; to score them again: {again}")
+    return table.merge(own[["frame", "group"]], on="frame")

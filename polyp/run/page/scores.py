@@ -1,14 +1,13 @@
 """The scores of a part with their intervals, by size of the polyp, and its worst frames in words."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
 from polyp.model.intervals import bootstrap
-from polyp.model.metrics import SCORES, Counts
+from polyp.model.metrics import SCORES, Counts, summarise
 
 FEW_GROUPS = 10  # an interval from fewer groups is hardly worth its name
 # The polyp's share of the frame, as in docs/results.md.
@@ -29,13 +28,11 @@ class Score(NamedTuple):
     high: float | None = None
 
 
-def part_scores(scores: Mapping[str, Any], table: pd.DataFrame, groups: np.ndarray) -> list[Score]:
+def part_scores(table: pd.DataFrame) -> list[Score]:
     """The scores of a part, with intervals that draw whole groups of frames (see `bootstrap_mean`).
 
     Args:
-        scores: the part's in `metrics.json`.
-        table: its frames, see `Validation`.
-        groups: the group of each, (N,).
+        table: its frames, see `Validation`, with the group of each.
 
     Returns:
         the means over the frames with a polyp; the scores of all pixels pooled; and, where there are frames
@@ -44,15 +41,23 @@ def part_scores(scores: Mapping[str, Any], table: pd.DataFrame, groups: np.ndarr
     names = {f"{name}_per_image": f"{TITLES[name]}, mean of the frames" for name in SCORES}
     names |= {f"{name}_pooled": f"{TITLES[name]}, all pixels pooled" for name in SCORES}
     names |= {"clean_marked": "frames without a polyp that are marked"}
-    ends = _intervals(table, groups)
+    values = summarise(Counts(*(torch.tensor(table[name].tolist()) for name in Counts._fields)))
+    clean = clean_frames(table)
+    values["clean_marked"] = float(clean["marked"].mean())
     found = []
-    for (name, title), low, high in zip(names.items(), *ends, strict=True):
-        defined = scores[name] is not None and not np.isnan(low)
-        found.append(Score(title, scores[name], *((low, high) if defined else ())))
-    return found if scores["clean"] else found[:-1]
+    for (name, title), *ends in zip(names.items(), *_intervals(table, table["group"]), strict=True):
+        defined = not np.isnan([values[name], *ends]).any()
+        value = None if np.isnan(values[name]) else values[name]
+        found.append(Score(title, value, *(ends if defined else ())))
+    return found if len(clean) else found[:-1]
 
 
-def _intervals(table: pd.DataFrame, groups: np.ndarray) -> np.ndarray:
+def clean_frames(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the frames without a polyp."""
+    return table[(table["tp"] + table["fn"]) == 0]
+
+
+def _intervals(table: pd.DataFrame, groups: pd.Series) -> np.ndarray:
     """The ends (2, K) of the intervals of all K scores, from one set of draws."""
     _, number = np.unique(groups, return_inverse=True)
     count = number.max() + 1

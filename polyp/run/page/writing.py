@@ -13,7 +13,6 @@ from polyp.config import Config
 from polyp.data.dataset import PolypDataset, Splits, open_data
 from polyp.disk import write_atomic
 from polyp.errors import DataError
-from polyp.model.losses import LOSSES
 from polyp.model.network import SegmentationNetwork
 from polyp.run.checkpoint import load_model
 from polyp.run.folder import RunFolder
@@ -25,8 +24,8 @@ from polyp.run.page.facts import Facts, facts_of_run
 from polyp.run.page.figures import frame_picture, histogram, loss_curve, score_curve
 from polyp.run.page.reading import read_curves
 from polyp.run.page.scores import FEW_GROUPS, by_size, part_scores, went_wrong, worst_frames
-from polyp.run.validation import validate
 
+LOGGED = {"epoch", "loss", "iou", "val_loss", "val_iou", "val_dice", "seconds"}
 PART_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -55,7 +54,8 @@ def write_page(
     data = open_data(config, data_path) if data is None else data
     if metrics["data"] != data.about:
         raise DataError(f"{folder.path}: the data have changed since this run; a page of it needs the same")
-    facts, log = facts_of_run(folder, data, data_path), folder.log()
+    facts = facts_of_run(folder, data, data_path)
+    log = _log(folder, facts.epoch)
     said = facts_of(metadata) | _training(folder, log)
     said.pop("validation", None)  # it is among the scores
     page = {
@@ -68,7 +68,8 @@ def write_page(
         "names": PART_NAMES,
         "few": FEW_GROUPS,
         "curves": {"loss": loss_curve(log), "scores": score_curve(log)},
-        "reading": read_curves(log, metrics["epoch"]),
+        "reading": read_curves(log, facts.epoch),
+        # without the test frames: who looks at the worst of them, chooses by them
         "scores": [_part(facts, "val", model, data.val), _part(facts, "test", model, None)],
         "items": checklist(facts),
     }
@@ -86,6 +87,18 @@ def render(page: dict[str, Any]) -> str:
     )
     pages.filters["score"] = lambda value: "not defined" if value is None else f"{value:.3f}"
     return pages.get_template("run.html").render(page)
+
+
+def _log(folder: RunFolder, best: int) -> pd.DataFrame:
+    """The run's log, numbers only, in which the best epoch must be."""
+    try:
+        log = folder.log().astype(float)
+        if len(log) >= best and set(log) >= LOGGED:
+            return log
+        reason = f"expected the columns {', '.join(sorted(LOGGED))} and {best} rows or more"
+    except ValueError as error:
+        reason = str(error)[:200]
+    raise DataError(f"{folder.path / 'log.csv'}: not the log of this run ({reason})")
 
 
 def _training(folder: RunFolder, log: pd.DataFrame) -> dict[str, str]:
@@ -110,31 +123,20 @@ def _part(
     facts: Facts, part: str, model: SegmentationNetwork, dataset: PolypDataset | None
 ) -> dict[str, Any] | None:
     """What the page says of a part's scores, with the worst of its frames if these are given."""
-    scores = facts.metrics[part]
-    if scores is None:
+    if part not in facts.tables:
         return None
-    table = facts.folder.frames(part)
-    if table is None and dataset is not None:  # a run of 0.2, which kept none
-        config = facts.config
-        table = validate(model, dataset, LOSSES[config.loss], precision=config.precision).table
-    own = facts.frames[facts.frames["part"] == part].set_index("frame")
-    if table is None or sorted(table["frame"]) != sorted(own.index):
-        raise DataError(
-            f"{facts.folder.path / part}.csv: not the scores of this run's frames; remove it, and "
-            f"{facts.folder.how_to_resume}{' --test' if part == 'test' else ''}"
-        )
-    groups = own["group"][table["frame"]].to_numpy()
+    table = facts.tables[part]
     polyp = table[(table["tp"] + table["fn"]) > 0]
     return {
         "part": part,
         "frames": len(table),
-        "groups": len(set(groups)),
-        "rows": part_scores(scores, table, groups),
+        "groups": table["group"].nunique(),
+        "rows": part_scores(table),
         "sizes": by_size(table),
         "median": None if polyp["dice"].isna().all() else float(polyp["dice"].median()),
         "histogram": histogram(polyp["dice"]),
         "bins": _bins(polyp["dice"]),
-        "worst": [] if dataset is None else _worst(facts, table.assign(group=groups), model, dataset),
+        "worst": [] if dataset is None else _worst(facts, table, model, dataset),
     }
 
 
