@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 LIGHT_BLUE = "#56B4E9"  # of the same palette, for outlines: frames are dark
@@ -80,7 +81,7 @@ def _lines(axes: Axes, log: pd.DataFrame, lines: Sequence[tuple[str, str, str, s
         if log[column].notna().any():
             axes.plot(log["epoch"], log[column], style, color=colour, label=label, marker=marker, linewidth=2)
     axes.set_xlabel("epoch")
-    axes.locator_params(axis="x", integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
 

@@ -49,8 +49,8 @@ def _disjoint(facts: Facts) -> Item:
         return Item("missing", title, says, source, "polyp train --split sequence")
     if not facts.videos:
         says = (
-            "Which frames are of one video or patient is not known here; only near-duplicates are kept "
-            "together. Name them in sequences.csv (columns frame,sequence) and train again."
+            "No near-duplicates are in two parts, but which frames are of one video or patient is not known. "
+            "Name them in sequences.csv (columns frame,sequence) and train again."
         )
         return Item("missing", title, says, source)
     says = (

@@ -105,11 +105,11 @@ def _training(folder: RunFolder, log: pd.DataFrame) -> dict[str, str]:
     """When and how long, and the file of the weights."""
     ended = datetime.fromtimestamp(folder.metrics_file.stat().st_mtime, UTC)
     weights = folder.best.read_bytes()
-    digest, size = hashlib.sha256(weights).hexdigest(), len(weights) / 2**20
-    took = f"{len(log)} epochs, {log['seconds'].sum() / 60:.1f} minutes"
+    digest, size = hashlib.sha256(weights).hexdigest(), len(weights) / 1e6
+    took = f"{len(log)} {'epoch' if len(log) == 1 else 'epochs'}, {log['seconds'].sum() / 60:.1f} minutes"
     return {
         "ended": f"{ended:%Y-%m-%d %H:%M} UTC, after {took}",
-        "weights": f"{folder.best.name}, {size:.1f} MiB, SHA-256 {digest}",
+        "weights": f"{folder.best.name}, {size:.2f} MB, SHA-256 {digest}",
     }
 
 
