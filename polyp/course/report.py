@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from polyp.course.elsewhere import numbers_elsewhere
 from polyp.course.experiments import CHANGES, EQUAL_STEPS, NETWORKS, read_result, read_seeds, result_names
 from polyp.course.front import front_picture
+from polyp.course.speed import speed_chart, speed_facts
 from polyp.data.split import packaged_split
 from polyp.disk import make_folder, project_root, write_atomic
 from polyp.errors import DataError
@@ -30,7 +31,7 @@ BLOCKS = {  # rendered between the marks
     CARDS / "MODEL_CARD.md": "card.md.j2",
     CARDS / "MODEL_CARD_clinicdb.md": "card_clinicdb.md.j2",
 }
-CHART, FRONT = Path("docs") / "results.png", Path("docs") / "front.png"
+CHART, FRONT, SPEED = (Path("docs") / name for name in ("results.png", "front.png", "speed.png"))
 CLINICDB = "fold_0"  # the experiment whose weights are `clinicdb`
 SIZES = {
     "all": (0, 1.01),
@@ -41,7 +42,7 @@ SIZES = {
 
 
 def write_report(root: str | Path | None = None) -> Path:
-    """Renew docs/results.md, the blocks of README and model card, and both pictures in docs/.
+    """Renew docs/results.md, the blocks of README and model card, and the pictures in docs/.
 
     Args:
         root: the checkout; by default the one that contains the current folder.
@@ -61,6 +62,7 @@ def write_report(root: str | Path | None = None) -> Path:
         write_atomic(page, text)
     write_atomic(root / CHART, to_png(video_chart(video_table())))
     write_atomic(root / FRONT, front_picture())
+    write_atomic(root / SPEED, to_png(speed_chart()))
     return root / RESULTS
 
 
@@ -113,6 +115,7 @@ def numbers() -> dict[str, Any]:
         "elsewhere": numbers_elsewhere(SIZES),
         "speed": [pair["ratio"] for pair in read_result("bench_bf16").values() if isinstance(pair, dict)],
         "memory": read_result("bench_bf16")["peak_memory_gib"],
+        "bench": speed_facts(),
         "over_seeds": over_seeds,
     }
 
