@@ -38,7 +38,7 @@ OPTIONAL = {
 }
 # What is left to say where one of several processes was killed.
 LOST = "stopped with the other processes of this training; --resume goes on after the last whole epoch"
-LIGHT = {"score": "score", "data": "score", "export": "export"}
+LIGHT = {"score": "score", "data": "score", "export": "export", "sweep": "sweep"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -96,6 +96,7 @@ def build_parser() -> Parser:
     info.add_argument("file", type=Path, nargs="?", help="default: the shipped model")
     info.add_argument("--json", action="store_true", help="all of its metadata, for programs")
     info.set_defaults(run=run_info)
+    _add_sweep(commands)
     _add_export(commands)
     _add_score(commands)
     _add_experiment(commands)
@@ -140,14 +141,20 @@ def _add_train(commands) -> None:
         help="train a network into a run folder",
         description="Train a network. A flag overrules the preset; a preset overrules the defaults.",
     )
-    train.add_argument("--preset", choices=PRESETS, help="quick (default), cpu, transfer, or gpu")
-    train.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings of another run, its config.json, not a preset's"
-    )
     train.add_argument(
         "--out", type=Path, metavar="DIR", help="run folder (default: runs/PRESET, or a free name)"
     )
     train.add_argument("--resume", type=Path, metavar="DIR", help="continue an interrupted run")
+    _add_training(train)
+    train.set_defaults(run=run_train)
+
+
+def _add_training(train) -> None:
+    """What is trained, and on which data."""
+    train.add_argument("--preset", choices=PRESETS, help="quick (default), cpu, transfer, or gpu")
+    train.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings of another run, its config.json, not a preset's"
+    )
     train.add_argument(
         "--data-path", type=Path, metavar="DIR", help="where the data are (else $POLYP_DATA, data/)"
     )
@@ -171,7 +178,6 @@ def _add_train(commands) -> None:
         flag = "--" + name.replace("_", "-")
         meaning = f"{setting.metadata['help']} ({_defaults(name)})".replace("%", "%%")
         settings.add_argument(flag, help=meaning, **_argument(setting.type))
-    train.set_defaults(run=run_train)
 
 
 def _defaults(name: str) -> str:
@@ -245,6 +251,31 @@ def _add_predict(commands) -> None:
         help="pictures, folders with all below them, films, a camera's number, or - for stdin",
     )
     predict.add_argument(
+        "--out", type=Path, metavar="DIR", help="default: predictions, or the next free predictions-2 ..."
+    )
+    predict.add_argument(
+        "--overwrite", action="store_true", help="replace the predictions that DIR holds already"
+    )
+    predict.add_argument(
+        "--skip-existing", action="store_true", help="keep them, and predict only what is missing: go on"
+    )
+    predict.add_argument(
+        "--every", type=int, default=1, metavar="N", help="of a film, only every N-th frame (default 1)"
+    )
+    predict.add_argument("--masks", action="store_true", help="of a film, write the masks of its frames too")
+    predict.add_argument(
+        "--smooth",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="of a film, show what was there in 3 of the last 5 frames (default)",
+    )
+    _add_predicting(predict)
+    predict.set_defaults(run=run_predict)
+
+
+def _add_predicting(predict) -> None:
+    """What predicts pictures, and what is written of each."""
+    predict.add_argument(
         "--checkpoint",
         nargs="+",
         metavar="FILE",
@@ -256,15 +287,6 @@ def _add_predict(commands) -> None:
         choices=("auto", "torch", "onnx"),
         default="auto",
         help="what computes (default: auto, for the shipped model the faster one that is there)",
-    )
-    predict.add_argument(
-        "--out", type=Path, metavar="DIR", help="default: predictions, or the next free predictions-2 ..."
-    )
-    predict.add_argument(
-        "--overwrite", action="store_true", help="replace the predictions that DIR holds already"
-    )
-    predict.add_argument(
-        "--skip-existing", action="store_true", help="keep them, and predict only what is missing: go on"
     )
     predict.add_argument(
         "--suffix", default="", metavar="TEXT", help="after each result's name: _mask gives 1_mask.png"
@@ -280,20 +302,58 @@ def _add_predict(commands) -> None:
         action="store_true",
         help="average over four mirrorings (4 x the time)",
     )
-    predict.add_argument(
-        "--every", type=int, default=1, metavar="N", help="of a film, only every N-th frame (default 1)"
-    )
-    predict.add_argument("--masks", action="store_true", help="of a film, write the masks of its frames too")
-    predict.add_argument(
-        "--smooth",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="of a film, show what was there in 3 of the last 5 frames (default)",
-    )
     predict.add_argument("--overlay", action="store_true", help="also draw the outline on each picture")
     predict.add_argument("--probabilities", action="store_true", help="also write the probability maps")
     predict.add_argument("--table", choices=("csv", "json"), default="csv", help="default: csv")
-    predict.set_defaults(run=run_predict)
+
+
+def _add_sweep(commands) -> None:
+    sweep = commands.add_parser(
+        "sweep",
+        help="train over a grid of settings, or predict many folders, on one machine or several",
+        description="Many jobs, by Dask: here, or on a laboratory's cluster (--scheduler). The same command\n"
+        "again does what is missing; DIR/sweep.csv has one row per job.",
+        epilog="examples:\n"
+        "  polyp sweep train --preset quick --grid lr=2e-3,5e-3 seed=0,1,2 --out runs/lr --jobs 2\n"
+        "  polyp sweep notebook notebooks/06_training.ipynb --grid epochs=2,4 --out runs/epochs\n"
+        "  polyp sweep predict ward1/ ward2/ --out masks --scheduler tcp://head:8786\n",
+    )
+    kinds = sweep.add_subparsers(dest="kind", metavar="KIND", required=True)
+    train = kinds.add_parser("train", help="one run for each point of a grid of settings")
+    _add_sweeping(train, "one run folder for each point", grid=True)
+    _add_training(train)
+    train.set_defaults(run=run_sweep, jobs_of=_train_jobs)
+    notebook = kinds.add_parser(
+        "notebook", help="execute a notebook for each point of a grid of its parameters"
+    )
+    notebook.add_argument("notebook", type=Path, metavar="NOTEBOOK", help="an .ipynb with a parameters cell")
+    _add_sweeping(notebook, "one folder for each point", grid=True)
+    notebook.add_argument(
+        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="a parameter that does not vary",
+    )  # fmt: skip
+    notebook.set_defaults(run=run_sweep, jobs_of=_notebook_jobs)
+    predict = kinds.add_parser("predict", help="write masks for the pictures in many folders")
+    predict.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="one job each")
+    _add_sweeping(predict, "one folder of predictions for each", grid=False)
+    _add_predicting(predict)
+    predict.set_defaults(run=run_sweep, jobs_of=_predict_jobs)
+
+
+def _add_sweeping(kind, holds: str, grid: bool) -> None:
+    """What is swept, and where."""
+    if grid:
+        kind.add_argument(
+            "--grid", nargs="+", required=True, metavar="NAME=VALUE,VALUE",
+            help="all combinations of these; numbers of one value with spaces: 'size=64 64,96 96'",
+        )  # fmt: skip
+    kind.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"{holds}, and sweep.csv")
+    kind.add_argument("--jobs", type=int, default=1, metavar="N", help="at a time, here (default 1)")
+    kind.add_argument(
+        "--threads", type=int, metavar="N", help="of each job (default: a fair share of the cores)"
+    )
+    kind.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://head:8786")
+    kind.add_argument("--list", action="store_true", help="list the jobs, and run none")
 
 
 def _add_export(commands) -> None:
@@ -475,8 +535,7 @@ def _train(args, leads: bool) -> int:
     from polyp.data.pairs import found_in
     from polyp.run import fit, fold_folders, folds_config, new_run_path
 
-    given = {name: getattr(args, name) for name in setting_fields() if getattr(args, name) is not None}
-    cross_validated = args.cross_validate
+    given, cross_validated = _given_settings(args), args.cross_validate
     if args.resume:
         if args.preset or args.out or args.config:
             raise UsageError(
@@ -487,16 +546,8 @@ def _train(args, leads: bool) -> int:
         if cross_validated and given:
             raise UsageError(f"{path}: its folds go on as they began; --resume takes no settings there")
     else:
-        for name in ("data", "add"):  # a run knows its data from any working folder
-            if name in given:
-                given[name] = _absolute(given[name])
-        if "split_file" in given:
-            given["split_file"] = str(Path(given["split_file"]).resolve())
-        if args.config and args.preset:
-            raise UsageError("--config takes the place of --preset; give one of the two")
-        preset = args.preset or "quick"
-        config = changed(_read_config(args.config), **given) if args.config else configure(preset, **given)
-        path = args.out or (new_run_path(preset) if leads else "")
+        config = _asked(args.preset, args.config, given)
+        path = args.out or (new_run_path(args.preset or "quick") if leads else "")
     if args.cache:
         os.environ["POLYP_CACHE"] = str(args.cache)
     for place in config.data.split("+") + config.add.split("+"):
@@ -522,6 +573,23 @@ def _train(args, leads: bool) -> int:
     if not args.test:
         print(f"once all is chosen, score the test frames: polyp validate '{run.best}'")
     return 0
+
+
+def _given_settings(args) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in setting_fields() if getattr(args, name) is not None}
+
+
+def _asked(preset: str | None, file: Path | None, given: dict[str, Any]) -> Config:
+    """A new run's configuration: of a preset or of another run's file, and what is given beside it."""
+    given = dict(given)
+    for name in ("data", "add"):  # a run knows its data from any working folder
+        if name in given:
+            given[name] = _absolute(given[name])
+    if given.get("split_file"):
+        given["split_file"] = str(Path(given["split_file"]).resolve())
+    if file and preset:
+        raise UsageError("--config takes the place of --preset; give one of the two")
+    return changed(_read_config(file), **given) if file else configure(preset or "quick", **given)
 
 
 def run_page(args) -> int:
@@ -742,6 +810,88 @@ def _predict_all(predictor, pictures, writer, mirror: bool) -> list[DataError]:
     return errors
 
 
+def run_sweep(args) -> int:
+    from polyp.run.sweeping.sweep import TABLE, sweep
+
+    jobs = args.jobs_of(args)
+    if args.list:
+        for job in jobs:
+            state = "done" if job.is_done() else "begun" if job.folder.exists() else "new"
+            print(f"{job.name}: {state}")
+        return 0
+    options = {"at_once": args.jobs, "threads": args.threads, "scheduler": args.scheduler}
+    try:
+        table = sweep(jobs, args.out, **options)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on with what is missing.", flush=True)
+        raise
+    failed = bool((table["state"] == "failed").any())
+    shown = table.drop(columns=["host", "folder"] + ["error"] * (not failed))
+    print(f"\n{shown.to_string(index=False, na_rep='', float_format='{:.4g}'.format, max_colwidth=60)}\n")
+    print(f"table: {args.out / TABLE}")
+    return int(failed)
+
+
+def _train_jobs(args) -> list:
+    from polyp.run.sweeping.grid import name_of, read_grid
+    from polyp.run.sweeping.jobs import TrainJob
+
+    given, out = _given_settings(args), args.out.resolve()
+    points = read_grid(args.grid, ["preset", *setting_fields()])
+    if both := (given | ({"preset": 0} if args.preset else {})).keys() & points[0].keys():
+        raise UsageError(f"{min(both)} is a flag and in the grid; give one of the two")
+    flags = _flags(args, _add_training, ("data_path", "cache", "test"))
+    jobs = []
+    for point in points:
+        settings = given | point
+        config = _asked(settings.pop("preset", args.preset), args.config, settings)
+        jobs.append(TrainJob(name_of(point), point, out / name_of(point), config, flags))
+    return jobs
+
+
+def _notebook_jobs(args) -> list:
+    from polyp.run.sweeping.grid import name_of, read_grid, read_value
+    from polyp.run.sweeping.jobs import NotebookJob, notebook_parameters
+
+    known = notebook_parameters(args.notebook)
+    points = read_grid(args.grid, known)
+    fixed = {
+        name: read_value(look_up(dict.fromkeys(known, name), "parameter", name), text)
+        for name, text in args.parameters
+    }
+    if both := fixed.keys() & points[0].keys():
+        raise UsageError(f"{min(both)} is given with -p and in the grid; give one of the two")
+    out, notebook = args.out.resolve(), args.notebook.resolve()
+    has_out = "out" in known and "out" not in fixed | points[0]
+    return [
+        NotebookJob(name_of(point), point, out / name_of(point), notebook, fixed | point, has_out)
+        for point in points
+    ]
+
+
+def _predict_jobs(args) -> list:
+    from polyp.run.sweeping.jobs import PredictJob, name_folders
+
+    names, flags = name_folders(args.folders), _flags(args, _add_predicting)
+    return [
+        PredictJob(name, {"source": str(folder)}, args.out.resolve() / name, folder.resolve(), flags)
+        for name, folder in zip(names, args.folders, strict=True)
+    ]
+
+
+def _flags(args, add, only: tuple[str, ...] = ()) -> list[str]:
+    """The flags of a group that were given, as they would be typed again for each job."""
+    group, flags = Parser(add_help=False), []
+    add(group)
+    for action in group._actions:
+        value = getattr(args, action.dest)
+        if value == action.default or (only and action.dest not in only):
+            continue
+        flag = action.option_strings[value is False]  # the second one is --no-...
+        flags.append(flag if isinstance(value, bool) else f"{flag}={value}")
+    return flags
+
+
 def run_info(args) -> int:
     import json
 
@@ -893,7 +1043,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name not in OPTIONAL:
             raise
-        extra = LIGHT.get(args.command, "train")
+        extra = "notebooks" if error.name == "papermill" else LIGHT.get(args.command, "train")
         remedy = f"pip install 'polyp-course[{extra}]'"
         _complain(args.command, f"needs {error.name}, which is not installed: {remedy}")
         return 2

@@ -50,6 +50,10 @@ from .predictor import load as load
 from .scoring import Paired as Paired
 from .scoring import Scores as Scores
 from .scoring import score as score
+from .sweeping.jobs import NotebookJob as NotebookJob
+from .sweeping.jobs import PredictJob as PredictJob
+from .sweeping.jobs import TrainJob as TrainJob
+from .sweeping.sweep import sweep as sweep
 from .training import SCHEDULES as SCHEDULES
 from .training import Diverged as Diverged
 from .training import Epoch as Epoch

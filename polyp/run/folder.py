@@ -75,12 +75,22 @@ class RunFolder:
             UsageError: `config` is not the one the run began with.
         """
         folder = cls(path)
-        found = folder.config()
-        if config is not None and config != found:
-            raise UsageError(f"{folder.path}: began with {_differences(found, config)}; start a new run")
+        if config is None:
+            folder.config()
+        else:
+            folder.require(config)
         make_folder(folder.path / "samples")
         sweep_files(folder.path)
         return folder
+
+    def require(self, config: Config) -> None:
+        """
+        Raises:
+            DataError: there is no run.
+            UsageError: it did not begin with `config`.
+        """
+        if config != (found := self.config()):
+            raise UsageError(f"{self.path}: began with {_differences(found, config)}; start a new run")
 
     def adjust(self, **settings: Any) -> Config:
         """Let a run go on with more epochs, or on other hardware; with more epochs, the schedule falls later.
