@@ -12,6 +12,7 @@ import numpy as np
 from polyp.data.images import shrink
 from polyp.errors import DataError, UsageError, look_up
 from polyp.run.metadata import check_metadata
+from polyp.run.onnxgraph import cut_at
 
 Size = tuple[int, int]
 
@@ -63,7 +64,7 @@ class OnnxEngine:
 
     Args:
         path: the `.onnx` file.
-        level: use the head of this level; the graph is computed whole all the same.
+        level: use the head of this level, and compute only what it needs.
 
     Raises:
         UsageError: ONNX Runtime is not installed; no such level.
@@ -100,6 +101,9 @@ class OnnxEngine:
         if level is not None and level not in names:
             raise UsageError(f"level is {level}; {path} has {', '.join(map(str, names))}")
         self.output = names[max(names) if level is None else level]
+        if level is not None and len(names) > 1:
+            cut = cut_at(path.read_bytes(), self.output)
+            self.session = onnxruntime.InferenceSession(cut, options, providers=["CPUExecutionProvider"])
 
     def probs(self, image: np.ndarray, mirror: bool = False) -> np.ndarray:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
@@ -178,18 +182,18 @@ def open_engine(
     path = None if path is None else Path(path)
     exported = path is not None and path.suffix.lower() == ".onnx"
     if engine == "auto":
-        engine = "onnx" if exported or (path is None and _prefer_onnx(level, device, precision)) else "torch"
+        engine = "onnx" if exported or (path is None and _prefer_onnx(device, precision)) else "torch"
     if path is not None and exported != (engine == "onnx"):
         wanted = "an .onnx file, as `polyp export` writes" if engine == "onnx" else "a checkpoint"
         raise UsageError(f"{path}: --engine {engine} needs {wanted}")
     return look_up(ENGINES, "engine", engine)(path, level, device, precision)
 
 
-def _prefer_onnx(level: int | None, device: str, precision: str) -> bool:
+def _prefer_onnx(device: str, precision: str) -> bool:
     from importlib.util import find_spec
 
-    if find_spec("onnxruntime") is None or device == "cuda" or precision == "bf16" or level is not None:
-        return False  # a lower level is cheaper in PyTorch, which leaves the rest out
+    if find_spec("onnxruntime") is None or device == "cuda" or precision == "bf16":
+        return False
     if find_spec("torch") is None or device == "cpu" or shutil.which("nvidia-smi") is None:
         return True
     import torch  # only now: it takes a second, and most machines without a GPU have no such program

@@ -81,7 +81,7 @@ def test_every_network_can_be_exported(tmp_path, settings):
     np.testing.assert_allclose(engine.probs(image), expected, atol=1e-4)
 
 
-def test_a_level_is_pruned(tmp_path):
+def test_a_level_is_pruned(exported, tmp_path):
     model, metadata = trained()
     path = export_onnx(model, metadata, tmp_path / "one.onnx", level=1)
     engine = OnnxEngine(path)
@@ -89,6 +89,9 @@ def test_a_level_is_pruned(tmp_path):
     expected = TorchEngine(model, SMALL.size, level=1, precision="fp32").probs(image)
     np.testing.assert_allclose(engine.probs(image), expected, atol=1e-4)
     assert engine.stride == 2
+    whole = OnnxEngine(exported, level=1)
+    assert [output.name for output in whole.session.get_outputs()] == ["level_1"]  # and no node of level 2
+    np.testing.assert_allclose(whole.probs(image), expected, atol=1e-4)
     with pytest.raises(UsageError, match=r"level is 2; .*one.onnx has 1"):
         OnnxEngine(path, level=2)
 
