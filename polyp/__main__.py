@@ -225,6 +225,14 @@ def _add_validate(commands) -> None:
     validate.add_argument(
         "--json", action="store_true", help="print JSON instead: scores, sweep, each polyp and each frame"
     )
+    validate.add_argument(
+        "--levels", action="store_true", help="score every level of a UNet++ on the validation frames instead"
+    )
+    validate.add_argument(
+        "--save",
+        action="store_true",
+        help="with --levels: keep their scores in the checkpoint, for predict --max-dice-drop",
+    )
     validate.set_defaults(run=run_validate)
 
 
@@ -295,6 +303,12 @@ def _add_predicting(predict) -> None:
         "--min-area", type=int, default=0, metavar="N", help="leave out regions of fewer pixels"
     )
     _add_model_use(predict)
+    predict.add_argument(
+        "--max-dice-drop",
+        type=float,
+        metavar="X",
+        help="the cheapest level whose validation Dice is at most X below the best, such as 0.01",
+    )
     predict.add_argument(
         "--mirror",
         "--flips",
@@ -653,6 +667,8 @@ def run_validate(args) -> int:
     from polyp.disk import place_for, write_atomic
     from polyp.run import open_unseen, validate
 
+    if args.levels or args.save:
+        return _validate_levels(args)
     if args.out:
         place_for(args.out)
     model, metadata, point = _load(args)
@@ -697,6 +713,34 @@ def _print_validation(found, name: str, sweep: bool) -> None:
             table = table.drop(columns="clean marked")
         print("\nall pixels above a threshold, whatever their region; means of the frames with a polyp")
         print(table.to_string(index=False, na_rep="-", float_format="{:.3f}".format))
+
+
+def _validate_levels(args) -> int:
+    from polyp.run import open_unseen
+    from polyp.run.checkpoint import SHIPPED, annotate, find_checkpoint
+    from polyp.run.info import table_lines
+    from polyp.run.levels import level_table
+
+    if args.save and not args.levels:
+        raise UsageError("--save keeps what --levels finds; give both")
+    if args.part not in (None, "val") or args.level or args.out:
+        raise UsageError(
+            "--levels scores all levels on the validation frames; give no --part, --level, --out"
+        )
+    if args.save and args.data:
+        raise UsageError("--save keeps the scores on the checkpoint's own validation frames; give no --data")
+    model, metadata, _ = _load(args)
+    config = Config.from_dict(metadata["config"])
+    dataset, name, _ = open_unseen(metadata, config, args.data, "val", args.data_path)
+    rows = level_table(model, dataset, config.size, args.precision, progress=sys.stderr.isatty())
+    if not rows:
+        raise DataError(f"{name}: none of its {len(dataset)} frames shows a polyp, so no Dice is defined")
+    print(f"{name}, {len(dataset)} frames: mean per-image Dice, multiply-adds of one frame")
+    print("\n".join(table_lines(rows)))
+    if args.save:
+        path = find_checkpoint(args.checkpoint or SHIPPED)
+        print(f"kept in {annotate(path, validation=rows)}")
+    return 0
 
 
 def run_predict(args) -> int:
@@ -752,8 +796,10 @@ def _predictor(args):
     given = _given_point(args)
     predictor = load(
         args.checkpoint, engine=args.engine, level=args.level, device=args.device, precision=args.precision,
-        **given, min_area=args.min_area,
+        **given, min_area=args.min_area, max_dice_drop=args.max_dice_drop,
     )  # fmt: skip
+    if predictor.choice:
+        print(predictor.choice)
     if members := predictor.metadata.get("members"):
         print(f"the mean of {len(members)} networks: {', '.join(members)}")
         if differing := [name for name in predictor.metadata["differing"] if given.get(name) is None]:

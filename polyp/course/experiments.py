@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from polyp.config import Config, configure
 from polyp.course.finished import lists, open_finished
@@ -33,6 +32,7 @@ from polyp.run.fitting import fit
 from polyp.run.folder import RunFolder
 from polyp.run.hardware import autocast
 from polyp.run.inference import predict_probs
+from polyp.run.levels import multiply_adds
 from polyp.run.validation import counts_of, validate
 
 HALF = THRESHOLDS.tolist().index(0.5)
@@ -311,8 +311,7 @@ def level_cost(model: SegmentationNetwork, size: tuple[int, int], level: int) ->
     image = torch.zeros(1, 3, *size, device=model.device)
     ran: set[torch.nn.Module] = set()
     hooks = [part.register_forward_hook(lambda part, *_: ran.add(part)) for part in model.modules()]
-    with FlopCounterMode(display=False) as counter:
-        model(image, level)
+    adds = multiply_adds(model, size, level)
     for hook in hooks:
         hook.remove()
     times = []
@@ -323,7 +322,7 @@ def level_cost(model: SegmentationNetwork, size: tuple[int, int], level: int) ->
         times.append(1000 * (time.perf_counter() - start))
     return {
         "parameters": sum(p.numel() for part in ran for p in part.parameters(recurse=False)),
-        "multiply_adds": counter.get_total_flops() // 2,
+        "multiply_adds": adds,
         "ms": round(median(times), 1),
     }
 

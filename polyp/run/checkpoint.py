@@ -2,8 +2,9 @@
 
 The metadata holds everything needed to use the weights: `config` (a `Config`), `preprocessing`, `threshold`,
 `min_peak`, `min_share`, `second_look`, `familiar`, `scores`, `data`, `split`, `versions` and `machine` (that
-trained them). A `last` checkpoint also holds the optimiser's tensors and the run's `history`, so that
-training goes on as if it had never stopped.
+trained them); and, once a run has ended, `validation`, the table of `levels.level_table`. A `last` checkpoint
+also holds the optimiser's tensors and the run's `history`, so that training goes on as if it had never
+stopped.
 """
 
 import json
@@ -118,6 +119,16 @@ def export_half(source: str | Path, target: str | Path, **changes: Any) -> Path:
     }
     metadata = {name: value for name, value in metadata.items() if name != "history"} | changes
     return write_atomic(target, serialise(small, {"polyp": json.dumps(metadata, allow_nan=False)}))
+
+
+def annotate(path: str | Path, **changes: Any) -> Path:
+    """Replace metadata of a checkpoint; its tensors stay as they are.
+
+    Raises:
+        DataError: as `read_checkpoint` and `save_checkpoint`.
+    """
+    tensors, metadata = read_checkpoint(path)
+    return write_atomic(path, serialise(tensors, {"polyp": json.dumps(metadata | changes, allow_nan=False)}))
 
 
 # The checkpoints that come with the package, see the cards beside them: name -> file.

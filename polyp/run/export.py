@@ -23,7 +23,10 @@ from polyp.disk import place_for, write_atomic
 from polyp.errors import DataError, UsageError
 from polyp.model.network import SegmentationNetwork
 
-KEPT = ("config", "threshold", "min_peak", "min_share", "second_look", "familiar", "scores", "data", "epoch")
+KEPT = (
+    "config", "threshold", "min_peak", "min_share", "second_look", "familiar", "scores", "data", "epoch",
+    "validation",
+)  # fmt: skip
 LICENCE = "MIT"
 OPSET = 20
 TOLERANCE = 1e-3  # of the logits, against PyTorch; half of the weights' digits alone stay far below

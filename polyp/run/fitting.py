@@ -19,6 +19,7 @@ from polyp.model.network import SegmentationNetwork, build_model
 from polyp.run import checkpoint, distributed, listeners
 from polyp.run.folder import ADJUSTABLE, RunFolder
 from polyp.run.hardware import choose_device, to_device
+from polyp.run.levels import level_table
 from polyp.run.progress import Progress
 from polyp.run.training import Epoch, Row, make_optimizer, new_model, train
 from polyp.run.validation import validate
@@ -210,4 +211,7 @@ def score_best(folder: RunFolder, config: Config, data: Splits, *, test: bool = 
         None if part is None else validate(model, part, LOSSES[config.loss], **options)
         for part in (data.val, data.test if test else None)
     )
-    folder.write_results(metadata["scores"]["epoch"], val, tested, data.about)
+    levels = [] if data.val is None else level_table(model, data.val, config.size, **options)
+    if levels:
+        checkpoint.annotate(folder.best, validation=levels)
+    folder.write_results(metadata["scores"]["epoch"], val, tested, data.about, levels)

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -203,8 +203,16 @@ class RunFolder:
         """Write which part each frame belongs to."""
         write_atomic(self.path / "split.csv", data.table.to_csv(index=False))
 
-    def write_results(self, epoch: int, val: Validation | None, test: Validation | None, about: dict) -> None:
-        """Write `metrics.json`: best epoch, its scores, the data; per frame, `val.csv` and `test.csv`.
+    def write_results(
+        self,
+        epoch: int,
+        val: Validation | None,
+        test: Validation | None,
+        about: dict,
+        levels: Sequence[dict] = (),
+    ) -> None:
+        """Write `metrics.json`: best epoch, its scores, those of its levels (`levels.level_table`), the data;
+        and, one row per frame, `val.csv` and `test.csv`.
 
         A part that was not scored is null there.
         """
@@ -216,7 +224,9 @@ class RunFolder:
             name: None if part is None else without_nan({"loss": part.loss, **part.scores})
             for name, part in found.items()
         }
-        write_atomic(self.metrics_file, _json({"epoch": epoch, "data": about, **parts}))
+        write_atomic(
+            self.metrics_file, _json({"epoch": epoch, "data": about, **parts, "levels": list(levels)})
+        )
 
 
 def compare_runs(paths: Iterable[str | Path]) -> pd.DataFrame:

@@ -41,6 +41,8 @@ def facts_of(metadata: dict[str, Any]) -> dict[str, str]:
         "validation": _validation(scores),
         "shown": _point(metadata),
         "levels": ", ".join(metadata.get("levels", [])),
+        "by level": f"\n{'':<12}".join(table_lines(metadata.get("validation", []))),
+        "precision": _precision(metadata),
         "made with": ", ".join(map(_spaced, metadata.get("versions", {}).items())),
         "made on": metadata.get("machine", ""),
         "licence": metadata.get("licence", ""),
@@ -58,6 +60,21 @@ def describe_several(members: dict[str, dict[str, Any]]) -> str:
             parts.append(f"validation: {found}")
         lines.append(f"{file}: {', '.join(parts)}, {_point(metadata)}")
     return "\n".join(lines)
+
+
+def table_lines(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """A table of levels, see `levels.level_table`, one line per row."""
+    return [
+        f"level {row['level']}, {row['precision']}: Dice {row['dice']:.4f}, "
+        f"{row['multiply_adds'] / 1e9:.3g} billion multiply-adds"
+        for row in rows
+    ]
+
+
+def _precision(metadata: dict[str, Any]) -> str:
+    if metadata.get("precision") is None:
+        return ""
+    return f"{metadata['precision']}, calibrated on {metadata.get('calibrated', '?')} training frames"
 
 
 def _spaced(parts: Iterable[object]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from polyp.errors import DataError, UsageError
 from polyp.run.ahead import ahead
+from polyp.run.choice import choose_level
 from polyp.run.engines import Engine, open_engine
 from polyp.run.ensemble import familiar_of, find_members, open_ensemble
 from polyp.run.inputs import as_pictures
@@ -20,10 +21,13 @@ class Predictor:
         engine: what computes, see `engines.open_engine`.
         metadata: of the checkpoint: its operating point, and what is familiar to the network.
         point: which answers are shown.
+        choice: why this level computes, if it was chosen here.
     """
 
-    def __init__(self, engine: Engine, metadata: dict[str, Any], point: Point | None = None):
-        self.engine, self.metadata = engine, metadata
+    def __init__(
+        self, engine: Engine, metadata: dict[str, Any], point: Point | None = None, choice: str = ""
+    ):
+        self.engine, self.metadata, self.choice = engine, metadata, choice
         self.point = point or Point.of(metadata)
         self.familiar = familiar_of(metadata)
 
@@ -121,12 +125,16 @@ def load(path: str | Path | Sequence[str | Path] | None = None, **options: Any) 
             best; a folder of folds, or a list of several, for the mean of their probabilities, see
             `ensemble.open_ensemble`; by default the model that comes with the package.
         options: engine, level, device, precision, see `engines.open_engine`; threshold, min_peak, min_share,
-            second_look instead of the model's own, see `Point`.
+            second_look instead of the model's own, see `Point`; max_dice_drop in place of level, for the
+            cheapest level whose validation Dice is at most so far below the best, see `choice.choose_level`.
 
     Raises:
         UsageError, DataError: an unknown option; a file that cannot be read.
     """
     given = {name: options.pop(name) for name in Point._fields if name in options}
+    drop, choice = options.pop("max_dice_drop", None), ""
+    if drop is not None and options.get("level") is not None:
+        raise UsageError("--max-dice-drop chooses the level, and --level names it; give one of them")
     if path is None:
         members: list[str | Path] = []
     else:
@@ -135,10 +143,16 @@ def load(path: str | Path | Sequence[str | Path] | None = None, **options: Any) 
         if not members:
             raise UsageError("the list of checkpoints is empty; name one, or None for the model that ships")
     if len(members) > 1:
+        if drop is not None:
+            raise UsageError("--max-dice-drop chooses the level of one network; an ensemble takes --level")
         engine, metadata = open_ensemble(members, **options)
     else:
-        engine, metadata = open_engine(members[0] if members else None, **options)
-    return Predictor(engine, metadata, Point.of(metadata, **given))
+        one = members[0] if members else None
+        engine, metadata = open_engine(one, **options)
+        if drop is not None:
+            level, choice = choose_level(metadata, drop, one)
+            engine, metadata = open_engine(one, **options | {"level": level})
+    return Predictor(engine, metadata, Point.of(metadata, **given), choice)
 
 
 def _decoded(picture: Picture | DataError) -> Picture | DataError:
