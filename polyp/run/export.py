@@ -25,7 +25,7 @@ from polyp.model.network import SegmentationNetwork
 
 KEPT = (
     "config", "threshold", "min_peak", "min_share", "second_look", "familiar", "scores", "data", "epoch",
-    "validation",
+    "validation", "precision", "calibrated",
 )  # fmt: skip
 LICENCE = "MIT"
 OPSET = 20
@@ -53,23 +53,14 @@ def export_onnx(
         UsageError: the packages are not installed; the network has no such level; another suffix.
         DataError: the file cannot be written; ONNX Runtime answers otherwise than PyTorch.
     """
-    onnx = _installed()
-    path = place_for(path)
-    if path.suffix.lower() != ".onnx":
-        raise UsageError(f"{path}: expected a name that ends in .onnx")
-    network = _Heads(model, level)
-    with _quiet():
-        program = torch.onnx.export(
-            _traced(network), dynamo=True, input_names=["image"], output_names=network.names,
-            opset_version=OPSET,
-        )  # fmt: skip
-    assert program is not None  # there is no file yet
-    graph = program.model_proto
+    onnx, path = installed(), place_for(path)
+    check_suffix(path)
+    network = NamedHeads(model, level)
+    _unnormalise(network)
+    graph = to_onnx(network)
     if half:
         _halve(onnx, graph)
-    kept = {name: metadata[name] for name in KEPT if name in metadata}
-    about = kept | {"licence": LICENCE, "stride": network.stride, "level": level, "levels": network.names}
-    onnx.helper.set_model_props(graph, {"polyp": json.dumps(about, allow_nan=False)})
+    label(onnx, graph, network, metadata)
     content = graph.SerializeToString()
     _compare(network, content, path)
     return write_atomic(path, content)
@@ -78,22 +69,30 @@ def export_onnx(
 def export_torch(model: SegmentationNetwork, path: str | Path, level: int | None = None) -> Path:
     """Write a network as `torch.export` does: PyTorch opens it with `torch.export.load`, without `polyp`."""
     path = place_for(path)
-    buffer = io.BytesIO()
+    network, buffer = NamedHeads(model, level), io.BytesIO()
+    _unnormalise(network)
     with _quiet():
-        torch.export.save(_traced(_Heads(model, level)), buffer)
+        torch.export.save(_traced(network), buffer)
     return write_atomic(path, buffer.getvalue())
 
 
-class _Heads(nn.Module):
-    """The network with the level fixed: image -> logits of its heads, by name."""
+def check_suffix(path: Path) -> None:
+    """Refuse a name by which nobody would know an ONNX file."""
+    if path.suffix.lower() != ".onnx":
+        raise UsageError(f"{path}: expected a name that ends in .onnx")
+
+
+class NamedHeads(nn.Module):
+    """A copy of the network with the level fixed: image -> logits of its heads, in the order of `names`."""
 
     def __init__(self, model: SegmentationNetwork, level: int | None):
         super().__init__()
-        self.model, self.level = _unnormalised(copy.deepcopy(model).eval()), level
+        self.model, self.level = copy.deepcopy(model).eval(), level
         self.depth = model.ensure_level(level)
         self.stride = model.top_stride * 2**self.depth
         heads = len(self(self.example()))
-        self.names = [f"level_{number}" for number in range(self.depth - heads + 1, self.depth + 1)]
+        self.levels = range(self.depth - heads + 1, self.depth + 1)
+        self.names = [f"level_{number}" for number in self.levels]
 
     def example(self, count: int = 2, tiles: tuple[int, int] = (2, 3), seed: int = 0) -> Tensor:
         """Random frames of a size that the network takes without padding."""
@@ -125,18 +124,37 @@ class _Affine(nn.Module):
         return x * self.scale + self.shift
 
 
-def _unnormalised(module: nn.Module) -> nn.Module:
+def _unnormalise(module: nn.Module) -> None:
     """Replace batch normalisation, in place. Exporters would multiply it into the filters, which would then
     no more be the half-precision numbers of a checkpoint that ships; ONNX Runtime does so on loading."""
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
             setattr(module, name, _Affine(child))
         else:
-            _unnormalised(child)
-    return module
+            _unnormalise(child)
 
 
-def _traced(network: _Heads) -> torch.export.ExportedProgram:
+def to_onnx(network: NamedHeads) -> Any:
+    """The network as an `onnx.ModelProto`."""
+    with _quiet():
+        program = torch.onnx.export(
+            _traced(network), dynamo=True, input_names=["image"], output_names=network.names,
+            opset_version=OPSET,
+        )  # fmt: skip
+    assert program is not None  # there is no file yet
+    return program.model_proto
+
+
+def label(onnx: Any, graph: Any, network: NamedHeads, metadata: dict[str, Any]) -> None:
+    """Put into the graph what `predict` has to know of the network, and whoever else finds the file."""
+    kept = {name: metadata[name] for name in KEPT if name in metadata}
+    about = kept | {
+        "licence": LICENCE, "stride": network.stride, "level": network.level, "levels": network.names,
+    }  # fmt: skip
+    onnx.helper.set_model_props(graph, {"polyp": json.dumps(about, allow_nan=False)})
+
+
+def _traced(network: NamedHeads) -> torch.export.ExportedProgram:
     count, tall, wide = (torch.export.Dim(name, min=1, max=4096) for name in ("count", "tall", "wide"))
     sizes = {"image": {0: count, 2: network.stride * tall, 3: network.stride * wide}}
     return torch.export.export(network.eval(), (network.example(),), dynamic_shapes=sizes)
@@ -157,7 +175,7 @@ def _halve(onnx: Any, graph: Any) -> None:
     graph.graph.node.extend(nodes)
 
 
-def _compare(network: _Heads, content: bytes, path: Path) -> None:
+def _compare(network: NamedHeads, content: bytes, path: Path) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -173,7 +191,12 @@ def _compare(network: _Heads, content: bytes, path: Path) -> None:
                 )
 
 
-def _installed() -> Any:
+def installed() -> Any:
+    """The package onnx, once all that an export needs is there.
+
+    Raises:
+        UsageError: it is not.
+    """
     try:
         import onnx
         import onnxruntime  # noqa: F401
