@@ -28,9 +28,10 @@ def choose_level(metadata: Mapping[str, Any], max_drop: float, path: str | Path 
         raise UsageError(f"--max-dice-drop is {max_drop}; expected a number from 0 to 1, such as 0.01")
     rows = metadata.get("validation")
     if not rows:
+        source, again = ("CHECKPOINT", " and export it again") if "levels" in metadata else (name, "")
         raise UsageError(
             f"{name}: has no table of its levels for --max-dice-drop to choose from; measure them with "
-            "`polyp validate CHECKPOINT --levels --save` (and export it again), or give --level"
+            f"`polyp validate {source} --levels --save`{again}, or give --level"
         )
     best = max(rows, key=lambda row: row["dice"])
     there = {int(level.removeprefix("level_")) for level in metadata.get("levels", [])}

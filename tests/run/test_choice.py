@@ -50,7 +50,8 @@ def test_only_levels_that_the_file_has():
 @pytest.mark.parametrize(
     ("metadata", "drop", "message"),
     [
-        ({}, 0.01, "it: has no table of its levels .*polyp validate CHECKPOINT --levels --save"),
+        ({}, 0.01, "it: has no table of its levels .*`polyp validate it --levels --save`, or"),
+        ({"levels": ["level_1"]}, 0.01, "`polyp validate CHECKPOINT --levels --save` and export it again"),
         ({"validation": FLOAT}, -0.1, "--max-dice-drop is -0.1; expected a number from 0 to 1"),
         ({"validation": FLOAT}, float("nan"), "--max-dice-drop is nan"),
     ],
