@@ -2,8 +2,9 @@
 
 Weights get a scale for each channel, activations the range that they have on some training frames (Jacob et
 al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR
-2018, arXiv:1712.05877). The first row of the encoder and the heads stay in float32: in the shipped network
-they cost next to no time, and in integers the first row alone costs most of the accuracy.
+2018, arXiv:1712.05877). The first row of the encoder and the heads stay in float32, which costs the shipped
+network next to no time: with the first row in integers, its level 1 fell from a Dice of 0.39 to 0.29, and
+agreed with float32 far less often (32 validation frames).
 """
 
 import contextlib
