@@ -183,7 +183,7 @@ def test_what_is_done_is_kept(run, tmp_path, capsys):
     assert (copy / "best.safetensors").stat() == before
     table = pd.read_csv("out/sweep.csv")
     assert table["val_dice"][0] == run.metrics()["val"]["dice_per_image"]
-    assert table["epochs"][0] == 3
+    assert table["epochs_run"][0] == 3
     assert polyp(*arguments, "lr=2e-3", "--batch-size", 2) == 2  # another sweep's folder
     assert "began with batch_size=4, not 2" in capsys.readouterr().err
 

@@ -14,19 +14,22 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dask.system import CPU_COUNT
-from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, as_completed, get_worker
+from distributed import Client, KilledWorker, LocalCluster, Status, WorkerPlugin, as_completed, get_worker
+from distributed.utils import silence_logging_cmgr
+from distributed.versions import VersionMismatchWarning
 
 from polyp.errors import UsageError, name_some
 
 PATIENCE = 10.0  # seconds, for a scheduler to answer
 LOOK = 0.5  # seconds between two looks at a running process
+ENDING = (Status.closing, Status.closed, Status.failed)
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -61,27 +64,52 @@ def connected(scheduler: str | None, at_once: int, shared: Path) -> Iterator[Cli
     Raises:
         UsageError: no scheduler answers; a worker lacks the folder, or this version of polyp.
     """
-    # What Dask has to say, of workers that died above all, the jobs' rows say too.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_interrupt_kept())
+        # What Dask has to say, of workers that died above all, the jobs' rows say too; and jobs are processes
+        # of their own, to which its own versions and those of what it sends do not matter.
+        stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", VersionMismatchWarning)
         if scheduler is None:
-            cluster = LocalCluster(
-                n_workers=at_once, threads_per_worker=1, processes=True, memory_limit=0,
-                dashboard_address=None, silence_logs=logging.CRITICAL,
-            )  # fmt: skip
-            client = stack.enter_context(Client(stack.enter_context(cluster)))
+            client = stack.enter_context(Client(stack.enter_context(_local_cluster(at_once))))
             client.register_plugin(_Uninterrupted())
-            yield client
-            return
+        else:
+            client = stack.enter_context(_client_of(scheduler))
+            _check_workers(client, shared)
         try:
-            client = stack.enter_context(Client(scheduler, timeout=PATIENCE))
-        except (OSError, ValueError):
-            raise UsageError(
-                f"{scheduler}: no Dask scheduler answers there within {PATIENCE:.0f} s; is it running, and "
-                "is this the address that `dask scheduler` printed?"
-            ) from None
-        _check_workers(client, shared)
-        yield client
+            yield client
+        except KeyboardInterrupt:  # a second one would leave workers behind
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            raise
+
+
+@contextlib.contextmanager
+def _interrupt_kept() -> Iterator[None]:
+    """What Ctrl-C does is afterwards as it was before."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) != before:
+            signal.signal(signal.SIGINT, before)
+
+
+def _local_cluster(at_once: int) -> LocalCluster:
+    return LocalCluster(
+        n_workers=at_once, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    )  # fmt: skip
+
+
+def _client_of(scheduler: str) -> Client:
+    try:
+        return Client(scheduler, timeout=PATIENCE)
+    except (OSError, ValueError):
+        raise UsageError(
+            f"{scheduler}: no Dask scheduler answers there within {PATIENCE:.0f} s; is it running, and "
+            "is this the address that `dask scheduler` printed?"
+        ) from None
 
 
 class _Uninterrupted(WorkerPlugin):
@@ -95,6 +123,8 @@ def _check_workers(client: Client, shared: Path) -> None:
     """Ask each worker that is there by functions of Python alone, which need no polyp to be there."""
     own = metadata.version("polyp-course")
     versions = client.run(metadata.version, "polyp-course", on_error="return")
+    if not versions:
+        print("the scheduler has no worker yet; waiting for one", file=sys.stderr)
     if other := {place: found for place, found in versions.items() if found != own}:
         place, found = next(iter(other.items()))
         has = f"polyp {found}" if isinstance(found, str) else "no polyp"
@@ -111,7 +141,8 @@ def _check_workers(client: Client, shared: Path) -> None:
 
 def share_of_cores(at_once: int) -> int:
     """Threads for each of some jobs on this machine; fewer where `OMP_NUM_THREADS` says so."""
-    return max(1, min(CPU_COUNT // at_once, int(os.environ.get("OMP_NUM_THREADS", CPU_COUNT))))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores // at_once, int(os.environ.get("OMP_NUM_THREADS", cores))))
 
 
 def run_tasks(client: Client, tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome]]:
@@ -132,7 +163,7 @@ def run_tasks(client: Client, tasks: Sequence[Task]) -> Iterator[tuple[int, Outc
 
 def _outcome(future: Any) -> Outcome:
     if future.cancelled():
-        return Outcome("the scheduler has stopped")
+        return Outcome("the scheduler has stopped; the same sweep again goes on")
     error = future.exception()
     if error is None:
         return future.result()
@@ -171,8 +202,9 @@ def _wait(process: subprocess.Popen) -> int:
         try:
             return process.wait(LOOK)
         except subprocess.TimeoutExpired:
-            state = worker.state.tasks.get(key)  # Dask does not stop a task that its client has given up
-            if state is None or state.state != "executing":
+            # Dask does not stop a task that its client has given up, or whose scheduler is gone.
+            state = worker.state.tasks.get(key)
+            if state is None or state.state != "executing" or worker.status in ENDING:
                 process.kill()
 
 

@@ -90,7 +90,7 @@ def _run_row(run: "RunFolder") -> Row:
         "seconds": round(float(log["seconds"].sum()), 1),
         "val_dice": scores.get("dice_per_image"),
         "val_iou": scores.get("iou_per_image"),
-        "epochs": len(log),
+        "epochs_run": len(log),
         "best_epoch": metrics["epoch"],
     }
 
