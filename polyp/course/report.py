@@ -62,7 +62,8 @@ def write_report(root: str | Path | None = None) -> Path:
         write_atomic(page, text)
     write_atomic(root / CHART, to_png(video_chart(video_table())))
     write_atomic(root / FRONT, front_picture())
-    write_atomic(root / SPEED, to_png(speed_chart()))
+    if facts["bench"]:
+        write_atomic(root / SPEED, to_png(speed_chart()))
     return root / RESULTS
 
 

@@ -1,5 +1,6 @@
 """The committed benchmark as tables and one chart, for the results page and the README."""
 
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,12 @@ UNITS = {
 
 
 def speed_facts() -> dict[str, Any]:
-    """The benchmark as `polyp bench` wrote it, and `tables`: for each section its rows as Markdown."""
+    """The benchmark as `polyp bench` wrote it, and `tables`: for each section its rows as Markdown.
+
+    Empty while no machine's figures are committed.
+    """
+    if not (files("polyp.course") / "results" / "bench.json").is_file():
+        return {}
     bench = read_result("bench")
     tables = {name: markdown(section["rows"]) for name, section in bench["sections"].items()}
     return bench | {"tables": tables}
@@ -64,7 +70,7 @@ def speed_chart() -> Figure:
         "inference": "the bundled network on a frame",
         "files": "files to masks",
     }
-    bars = [(title, row) for name, title in chosen.items() for row in bench[name]["rows"]]
+    bars = [(title, row) for name, title in chosen.items() if name in bench for row in bench[name]["rows"]]
     figure = Figure(figsize=(8.5, 0.3 * len(bars) + 1.4), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(bars))[::-1] + [-0.6 * list(chosen.values()).index(title) for title, _ in bars]
