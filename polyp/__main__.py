@@ -118,7 +118,14 @@ def _add_data(commands) -> None:
     names = actions.add_parser("list", help="list the known datasets")
     names.set_defaults(run=run_data_list)
     check = actions.add_parser("check", help="list what is in datasets, what is wrong, and what they share")
-    check.add_argument("paths", metavar="PATH", nargs="+", help="a dataset's folder, or its name")
+    check.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        help="a dataset's folder, its name, a CSV of pairs, or COCO's JSON",
+    )
+    check.add_argument("--images", metavar="DIR", help="a folder of frames, if it is not found by itself")
+    check.add_argument("--masks", metavar="DIR", help="and its masks, or polygons of YOLO")
     _add_mask_values(check)
     check.set_defaults(run=run_data_check)
     get = actions.add_parser("get", help="download a dataset, or unpack its archive")
@@ -177,7 +184,8 @@ def _add_training(train) -> None:
     for name, setting in setting_fields().items():
         flag = "--" + name.replace("_", "-")
         meaning = f"{setting.metadata['help']} ({_defaults(name)})".replace("%", "%%")
-        settings.add_argument(flag, help=meaning, **_argument(setting.type))
+        flags = (flag, "--images") if name == "data" else (flag,)  # with --masks, it is a folder of frames
+        settings.add_argument(*flags, help=meaning, **_argument(setting.type))
 
 
 def _defaults(name: str) -> str:
@@ -209,7 +217,10 @@ def _add_validate(commands) -> None:
     validate.add_argument(
         "checkpoint", type=Path, nargs="?", help="a .safetensors file (default: the shipped model)"
     )
-    validate.add_argument("--data", metavar="NAME", help="other data than it was trained on")
+    validate.add_argument("--data", "--images", metavar="NAME", help="other data than it was trained on")
+    validate.add_argument(
+        "--masks", metavar="DIR", default="", help="their masks, if not found by themselves"
+    )
     validate.add_argument("--data-path", type=Path, metavar="DIR", help="where the data are")
     validate.add_argument(
         "--part",
@@ -502,7 +513,11 @@ def run_data_check(args) -> int:
     from polyp.data.masks import check_values
 
     check_values(args.mask_values)
+    if bool(args.images) != bool(args.masks) or not (args.paths or args.images):
+        raise UsageError("expected a dataset, or --images DIR with --masks DIR")
     found = {path: survey(find_dataset(path), args.mask_values) for path in args.paths}
+    if args.images:
+        found[args.images] = survey(args.images, args.mask_values, args.masks)
     print("\n\n".join(map(str, found.values())))
     for (first, a), (second, b) in combinations(found.items(), 2):
         print(f"\n{find_overlap(first, a.prints, second, b.prints)}")
@@ -531,7 +546,7 @@ def run_data_clean(args) -> int:
 
 
 def run_data_split(args) -> int:
-    from polyp.data.sources import write_splits
+    from polyp.data.split_tables import write_splits
 
     for path in write_splits(args.name, args.out, args.data_path, args.mask_values):
         print(path)
@@ -574,9 +589,11 @@ def _train(args, leads: bool) -> int:
         path = args.out or (new_run_path(args.preset or "quick") if leads else "")
     if args.cache:
         os.environ["POLYP_CACHE"] = str(args.cache)
-    for place in config.data.split("+") + config.add.split("+"):
-        if Path(place).is_absolute() and (found := found_in(place)):  # a folder, see `_absolute`
-            print(f"{place}: {found}")
+    for name in (config.data, config.add):
+        for place in [name] if Path(name).exists() else name.split("+"):
+            masks = config.masks if place == config.data else ""
+            if Path(place).is_absolute() and (found := found_in(place, masks)):  # see `_absolute`
+                print(f"{place}: {found}")
     if cross_validated:
         if args.fold is not None:
             raise UsageError("--cross-validate trains every fold; give it no --fold")
@@ -594,7 +611,7 @@ def _train(args, leads: bool) -> int:
     print(f"run folder: {run.path}")
     if run.page.is_file():
         print(f"curves, scores and worst frames: {run.page}")
-    if not args.test:
+    if not args.test and run.has_test:
         print(f"once all is chosen, score the test frames: polyp validate '{run.best}'")
     return 0
 
@@ -606,7 +623,7 @@ def _given_settings(args) -> dict[str, Any]:
 def _asked(preset: str | None, file: Path | None, given: dict[str, Any]) -> Config:
     """A new run's configuration: of a preset or of another run's file, and what is given beside it."""
     given = dict(given)
-    for name in ("data", "add"):  # a run knows its data from any working folder
+    for name in ("data", "add", "masks"):  # a run knows its data from any working folder
         if name in given:
             given[name] = _absolute(given[name])
     if given.get("split_file"):
@@ -666,9 +683,9 @@ def _absolute(data: str) -> str:
     from polyp.data import DATASETS
 
     def one(name: str) -> str:
-        return str(Path(name).resolve()) if name not in DATASETS and Path(name).is_dir() else name
+        return str(Path(name).resolve()) if name not in DATASETS and Path(name).exists() else name
 
-    return one(data) if Path(data).is_dir() else "+".join(map(one, data.split("+")))
+    return one(data) if Path(data).exists() else "+".join(map(one, data.split("+")))
 
 
 def run_validate(args) -> int:
@@ -685,7 +702,7 @@ def run_validate(args) -> int:
     config = Config.from_dict(metadata["config"])
     if args.mask_values:
         config = changed(config, mask_values=args.mask_values)
-    dataset, name, notes = open_unseen(metadata, config, args.data, args.part, args.data_path)
+    dataset, name, notes = open_unseen(metadata, config, args.data, args.part, args.data_path, args.masks)
     aside = sys.stderr if args.json else sys.stdout
     for note in notes:
         print(note, file=aside)

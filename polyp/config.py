@@ -38,12 +38,18 @@ class Config:
     encoder: Literal["conv", "efficientnet-lite0", "efficientnet-lite2"] = setting(
         "conv", "UNet++ only: the first column"
     )
-    data: str = setting("synthetic", "a dataset (`polyp data list`), a folder, or several joined by +")
+    data: str = setting(
+        "synthetic",
+        "a dataset (`polyp data list`), a folder, a CSV of pairs, COCO's JSON, or several joined by +",
+    )
+    masks: str = setting("", "the folder of masks, if data is a folder of frames and their names say nothing")
     mask_values: str = setting(
         "auto", "which mask pixels mean polyp: auto, dark, nonzero, alpha, 1+2, ff0000"
     )
-    split: Literal["sequence", "random", "hospital", "mixed", "pranet"] = setting(
-        "sequence", "by video (honest), by frame (leaks), by hospital, a share of each, or as PraNet"
+    split: Literal["auto", "sequence", "random", "hospital", "mixed", "pranet"] = setting(
+        "auto",
+        "the data's own train, val and test, else by video (honest); by frame (leaks), by hospital, a share "
+        "of each, or as PraNet",
     )
     add: str = setting("", "more data, joined by +, all of which is for training")
     clean: bool = setting(True, "train on the frames without a polyp too, if the data has any")

@@ -227,6 +227,22 @@ def test_data_split(frames_folder, tmp_path, capsys):
     assert len(pd.read_csv(written[0])) == 24
 
 
+def test_frames_and_masks_of_two_flags(frames_folder, tmp_path, capsys):
+    shutil.copytree(frames_folder / "images", "pics")
+    shutil.copytree(frames_folder / "masks", "drawn")
+    flags = ("--images", "pics", "--masks", "drawn")
+    assert polyp("data", "check", *flags) == 0
+    assert "frames in pics/, masks in drawn/" in capsys.readouterr().out
+    small = ("--size", 32, 32, "--widths", 4, 8, "--epochs", 1, "--batch-size", 4, "--split", "random")
+    assert polyp("train", *flags, *small, "--out", "run") == 0
+    assert f"{tmp_path / 'pics'}: frames in pics/, masks in drawn/" in capsys.readouterr().out
+    assert polyp("validate", "run/best.safetensors") == 0  # it knows where the masks are
+    assert polyp("validate", "run/best.safetensors", *flags, "--part", "all") == 0
+    assert "24 frames" in capsys.readouterr().out
+    assert polyp("data", "check") == polyp("data", "check", "--masks", "drawn") == 2
+    assert polyp("validate", "run/best.safetensors", "--masks", "drawn") == 2
+
+
 def test_ctrl_c_is_130(monkeypatch):
     import polyp.data
 

@@ -213,7 +213,7 @@ def _gpu() -> Iterator[Row]:
 
 def _datasets() -> Iterator[Row]:
     from polyp.data.known import DATASETS
-    from polyp.data.pairs import layout
+    from polyp.data.layouts.folders import layout
 
     value = os.environ.get("POLYP_DATA")
     if value and not Path(value).expanduser().is_dir():

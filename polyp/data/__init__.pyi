@@ -20,6 +20,7 @@ from .images import write_png as write_png
 from .known import DATASETS as DATASETS
 from .known import find_dataset as find_dataset
 from .known import get_dataset as get_dataset
+from .layouts import open_place as open_place
 from .masks import read_mask as read_mask
 from .pairs import Pair as Pair
 from .pairs import find_pairs as find_pairs
@@ -36,5 +37,6 @@ from .split import packaged_split as packaged_split
 from .split import parts_of as parts_of
 from .split import random_split as random_split
 from .split import sequence_split as sequence_split
+from .split_tables import write_splits as write_splits
 from .synthetic import make_sequence as make_sequence
 from .synthetic import write_dataset as write_dataset

@@ -17,6 +17,7 @@ import pandas as pd
 import platformdirs
 
 from polyp.data import augmentation
+from polyp.data.drawn import DrawnMask
 from polyp.data.images import stored_size
 from polyp.data.masks import AUTO
 from polyp.data.pairs import Pair, read_pair
@@ -115,13 +116,13 @@ def _content_key(pairs: list[Pair], size: tuple[int, int]) -> tuple[str, list[st
     for pair in pairs:
         how = "" if pair.values == AUTO else f"masks {pair.values}\n"
         digest.update(f"\n{pair.frame}\n{how}".encode())
-        for path in (pair.image, pair.mask):
-            if path is None:
-                continue
-            content = hashlib.blake2b(path.read_bytes())
-            digest.update(content.digest())
-            if path is pair.image:
-                prints.append(content.hexdigest()[:PRINT])
+        image = hashlib.blake2b(pair.image.read_bytes())
+        prints.append(image.hexdigest()[:PRINT])
+        digest.update(image.digest())
+        if pair.mask is not None:
+            mask = pair.mask
+            content = mask.content() if isinstance(mask, DrawnMask) else mask.read_bytes()
+            digest.update(hashlib.blake2b(content).digest())
     return digest.hexdigest(), prints
 
 

@@ -1,6 +1,6 @@
 """What a folder of pairs contains and what is wrong with it: the survey behind `polyp data check`."""
 
-from collections.abc import Callable
+from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
@@ -8,64 +8,64 @@ import cv2
 import numpy as np
 
 from polyp.config import Config
+from polyp.data.drawn import DrawnMask
 from polyp.data.duplicates import ALIKE as ALIKE
 from polyp.data.duplicates import count_near_duplicates as count_near_duplicates
 from polyp.data.findings import SPECK as SPECK
 from polyp.data.findings import Survey as Survey
 from polyp.data.groups import label_frames, near_duplicate_groups
 from polyp.data.images import is_turned, open_quietly, read_image
+from polyp.data.labels import Label
+from polyp.data.layouts import open_place
+from polyp.data.layouts.folders import NEGATIVES
+from polyp.data.layouts.listing import Listing, Mask
 from polyp.data.masks import AUTO, UnclearMask, read_mask
-from polyp.data.pairs import (
-    Label,
-    frame_name,
-    list_negatives,
-    read_centres,
-    read_labels,
-    read_sequences,
-    scan,
-    turned_apart,
-)
+from polyp.data.pairs import turned_apart
 from polyp.data.split import SPLITS, parts_of
 from polyp.errors import DataError
 
 
-def survey(folder: str | Path, mask_values: str = AUTO) -> Survey:
+def survey(folder: str | Path, mask_values: str = AUTO, masks: str | Path = "") -> Survey:
     """Read every pair in `folder` and list all that is wrong with it, not only the first.
 
     Args:
-        folder: the dataset's.
+        folder, masks: the dataset's folder or file, see `layouts.open_place`.
         mask_values: which pixels of a mask mean polyp, see `masks.read_mask`.
 
     Raises:
         DataError: only if there is nothing to survey: no such folder, or one without images and masks.
     """
-    images, masks = scan(folder)
-    facts = Survey(Path(folder), mask_values=mask_values)
-    frames = _survey_names(facts, images, masks)
-    pairs = {stem: (images[stem][0], masks[stem][0]) for stem in frames}
+    listing = open_place(folder, masks)
+    facts = Survey(Path(folder), mask_values=mask_values, found=listing.found)
+    frames = _survey_names(facts, listing.images, listing.masks)
+    pairs = {stem: (listing.images[stem][0], listing.masks[stem][0]) for stem in frames}
     _survey_pairs(facts, pairs)
-    _survey_negatives(facts, images)
-    _survey_labels(facts, frames)
-    _survey_duplicates(facts, {stem: mask for stem, (_, mask) in pairs.items()})
+    _survey_clean(facts, listing)
+    _survey_labels(facts, listing, frames)
+    _survey_duplicates(facts, {stem: mask for stem, (_, mask) in pairs.items()}, listing.parts)
     if not facts.problems:
-        _survey_split(facts)
+        _survey_split(facts, listing.parts)
     return facts
 
 
-def _survey_names(facts: Survey, images: dict[str, list[Path]], masks: dict[str, list[Path]]) -> list[str]:
+def _survey_names(facts: Survey, images: dict[str, list[Path]], masks: dict[str, list[Mask]]) -> list[str]:
     """The frames that are one image and one mask."""
     facts.images_without_mask = [stem for stem in images if stem not in masks]
     facts.masks_without_image = [stem for stem in masks if stem not in images]
-    twice = {stem for stems in (images, masks) for stem, paths in stems.items() if len(paths) > 1}
+    counts = [(stem, len(files)) for stems in (images, masks) for stem, files in stems.items()]
+    twice = {stem for stem, count in counts if count > 1}
     facts.stems_twice = [stem for stem in images | masks if stem in twice]
     frames = [stem for stem in images if stem in masks and stem not in twice]
     facts.pairs = len(frames)
     return frames
 
 
-def _survey_pairs(facts: Survey, pairs: dict[str, tuple[Path, Path]]) -> None:
+def _survey_pairs(facts: Survey, pairs: dict[str, tuple[Path, Mask]]) -> None:
     for stem, (image_path, mask_path) in pairs.items():
-        image, mask = _survey_image(facts, stem, image_path), _survey_mask(facts, stem, mask_path)
+        image = _survey_image(facts, stem, image_path)
+        if image is None and isinstance(mask_path, DrawnMask):
+            continue  # its size is its image's
+        mask = _survey_mask(facts, stem, mask_path)
         if image is None or mask is None:
             continue
         if image.shape[:2] != mask.shape:
@@ -74,39 +74,47 @@ def _survey_pairs(facts: Survey, pairs: dict[str, tuple[Path, Path]]) -> None:
             facts.unreadable.append(turned)
 
 
-def _survey_negatives(facts: Survey, images: dict[str, list[Path]]) -> None:
-    paths = list_negatives(facts.folder)
-    facts.negatives = len(paths)
-    known = set(images)
-    for path in paths:
-        name = frame_name(path)
+def _survey_clean(facts: Survey, listing: Listing) -> None:
+    facts.negatives = len(listing.clean)
+    if not all(path.parent.name.lower() == NEGATIVES for _, path in listing.clean):
+        facts.negatives_are = "without a mask or an outline"
+    known = set(listing.images)
+    for name, path in listing.clean:
         if name in known:
             facts.stems_twice.append(name)
         known.add(name)
         _survey_image(facts, name, path)
 
 
-def _survey_labels(facts: Survey, frames: list[str]) -> None:
-    facts.sequences, facts.without_sequence = _labels(facts, frames, "sequence", read_sequences)
-    facts.centres, facts.without_centre = _labels(facts, frames, "centre", read_centres)
+def _survey_labels(facts: Survey, listing: Listing, frames: list[str]) -> None:
+    facts.sequences, facts.without_sequence = _labels(facts, listing, frames, "sequence")
+    facts.centres, facts.without_centre = _labels(facts, listing, frames, "centre")
 
 
 def _labels(
-    facts: Survey, frames: list[str], what: str, read: Callable[[Path], dict[str, Label] | None]
+    facts: Survey, listing: Listing, frames: list[str], what: str
 ) -> tuple[dict[str, Label] | None, list[str]]:
     """What is known of each frame's video or hospital, and the frames that the table should list too."""
     try:
-        labels, listed = read(facts.folder), read_labels(facts.folder, what)
+        labels, listed = listing.labels(what), listing.listed(what)
     except DataError as error:
         facts.label_errors[what] = str(error)
         return None, []
     return labels, [] if listed is None else [stem for stem in frames if stem not in listed]
 
 
-def _survey_duplicates(facts: Survey, masks: dict[str, Path]) -> None:
+def _survey_duplicates(facts: Survey, masks: dict[str, Mask], parts: dict[str, str]) -> None:
     facts.duplicates = facts.prints.same()
     facts.near_duplicates = count_near_duplicates(facts.prints.thumbnails)
     facts.near_pairs = facts.prints.alike(dict(facts.sequences or {}))
+    if parts:
+        shared = [(group[0], other) for group in facts.duplicates for other in group[1:]]
+        shared += [(a, b) for a, b, _ in facts.near_pairs]
+        facts.across_parts = [f"{a} ~ {b}" for a, b in shared if parts[a] != parts[b]]
+        videos = facts.sequences or {}
+        held = {(videos[frame], part) for frame, part in parts.items() if frame in videos}
+        count = Counter(video for video, _ in held)
+        facts.across_parts += [f"sequence {video}" for video in count if count[video] > 1]
     for group in facts.duplicates:
         for a, b in combinations([stem for stem in group if stem in masks], 2):
             try:
@@ -117,14 +125,14 @@ def _survey_duplicates(facts: Survey, masks: dict[str, Path]) -> None:
                 facts.two_masks.append((a, b, overlap))
 
 
-def _survey_split(facts: Survey) -> None:
+def _survey_split(facts: Survey, parts: dict[str, str]) -> None:
     """Whether `train`, without a flag, could split the frames and begin."""
     frames, alike = facts.prints.frames, near_duplicate_groups(facts.prints.thumbnails)
     areas = facts.area_shares + [0.0] * facts.negatives
     negative = [row >= facts.pairs for row in range(len(frames))]
     try:
-        table = SPLITS["sequence"](
-            label_frames(frames, areas, facts.sequences, facts.centres, alike, negative)
+        table = SPLITS["auto"](
+            label_frames(frames, areas, facts.sequences, facts.centres, alike, negative, parts)
         )
         training = len(parts_of(table)["train"])
     except DataError as error:
@@ -157,7 +165,7 @@ def _survey_image(facts: Survey, stem: str, path: Path) -> np.ndarray | None:
     return image
 
 
-def _survey_mask(facts: Survey, stem: str, path: Path) -> np.ndarray | None:
+def _survey_mask(facts: Survey, stem: str, path: Mask) -> np.ndarray | None:
     try:
         mask = read_mask(path, facts.mask_values)
     except UnclearMask as error:
@@ -168,8 +176,8 @@ def _survey_mask(facts: Survey, stem: str, path: Path) -> np.ndarray | None:
     except DataError as error:
         facts.unreadable.append(str(error))
         return None
-    facts.mask_modes[_mode(path)] += 1
-    if facts.mask_values == AUTO:
+    facts.mask_modes["outlines" if isinstance(path, DrawnMask) else _mode(path)] += 1
+    if facts.mask_values == AUTO and isinstance(path, Path):
         values = read_image(path)
         in_between = int(((values != 0) & (values != 255)).any(axis=2).sum())
         facts.in_between_masks += in_between > 0

@@ -18,7 +18,7 @@ from polyp.config import Config
 from polyp.data import augmentation
 from polyp.data.cache import PRINT, FrameCache
 from polyp.data.masks import doubt, read_mask
-from polyp.data.sources import find_sources, kept_together, source_names, split_table
+from polyp.data.sources import find_sources, kept_together, settled_split, source_names, split_table
 from polyp.data.split import PARTS, parts_of, read_split
 from polyp.errors import DataError, UsageError, name_some
 
@@ -95,11 +95,12 @@ class Splits:
 
     train: PolypDataset
     val: PolypDataset | None = None  # none with `refit`
-    test: PolypDataset | None = None
+    test: PolypDataset | None = None  # none where one's own split has none
     table: pd.DataFrame = field(default_factory=pd.DataFrame)  # columns frame, part
     # name, frames, content (a digest); of a split by sequence also groups, see `sources.kept_together`
     about: dict[str, str | int] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
+    split: str = ""  # which one it is: a key of `split.SPLITS`, a file, or `its own parts`
 
     @property
     def prints(self) -> dict[str, str]:
@@ -139,26 +140,24 @@ def open_data(config: Config, path: str | Path | None = None) -> Splits:
     """
     data = _Opened(config, path)
     parts = data.parts()
+    data.check_part("train", parts)
     if config.batch_size > len(parts["train"]):
         raise UsageError(
             f"batch_size is {config.batch_size}, but the training set has {len(parts['train'])} frames; "
             "choose a smaller batch"
         )
-    for part in ("test",) if config.refit else ("val", "test"):
-        if not parts[part]:
-            raise DataError(
-                f"{config.split_file or config.data}: no frames for {part} in the {config.split} split, fold "
-                f"{config.fold}; it needs more videos, or more frames"
-            )
+    for part in ("val",) * (not config.refit) + ("test",) * (not data.own_split):
+        data.check_part(part, parts)
     rows = [(frame, part) for part in PARTS for frame in parts[part]]
     cache, names = data.cache, source_names(data.own + data.added, data.areas)
     return Splits(
         train=PolypDataset(cache, parts["train"], config.augment, config.seed),
         val=None if config.refit else PolypDataset(cache, parts["val"]),
-        test=PolypDataset(cache, parts["test"], full_size_masks=True),
+        test=PolypDataset(cache, parts["test"], full_size_masks=True) if parts["test"] else None,
         table=pd.DataFrame(rows, columns=["frame", "part"]),
         about=data.about(),
         sources=[names[frame] for frame in parts["train"]],
+        split=config.split_file or ("its own parts" if data.split == "auto" else data.split),
     )
 
 
@@ -167,11 +166,16 @@ def open_part(config: Config, part: str, path: str | Path | None = None) -> Poly
 
     Raises:
         UsageError: the validation frames of a run that has learnt from them (`refit`).
+        DataError: a part without frames.
     """
     if config.refit and part == "val":
         raise UsageError("this run trained on its validation frames too (refit); score it on test")
     data = _Opened(config, path)
-    return PolypDataset(data.cache, None if part == "all" else data.parts()[part], full_size_masks=True)
+    if part == "all":
+        return PolypDataset(data.cache, full_size_masks=True)
+    parts = data.parts()
+    data.check_part(part, parts)
+    return PolypDataset(data.cache, parts[part], full_size_masks=True)
 
 
 def open_folds(config: Config, path: str | Path | None = None) -> pd.DataFrame:
@@ -186,7 +190,7 @@ def open_folds(config: Config, path: str | Path | None = None) -> pd.DataFrame:
         DataError, UsageError: see `open_data`.
     """
     data = _Opened(config, path)
-    table = data.split()
+    table = data.split_rows()
     if "fold" not in table or table["fold"].max() < 1:
         where = config.split_file or f"a {config.split} split"
         needed = "split=sequence or hospital, or a split_file with the columns fold and validates"
@@ -203,7 +207,9 @@ class _Opened:
 
     def __init__(self, config: Config, path: str | Path | None):
         self.config = config
-        self.own, self.added = find_sources(config.data, config.add, path, config.mask_values)
+        self.own, self.added = find_sources(config.data, config.add, path, config.mask_values, config.masks)
+        self.split = settled_split(config.split, self.own)
+        self.own_split = bool(config.split_file) or self.split == "auto"
         self.cache = FrameCache([p for source in self.own + self.added for p in source.pairs], config.size)
         self.areas = self.cache.table["area"].to_numpy()
         start = 0
@@ -217,20 +223,20 @@ class _Opened:
         """What a run remembers of its data, see `Splits`."""
         name = "+".join(filter(None, [self.config.data, self.config.add]))
         about: dict[str, str | int] = {"name": name, "frames": len(self.areas), "content": self.cache.key}
-        if self.config.split == "sequence" and not self.config.split_file:
+        if self.split == "sequence" and not self.config.split_file:
             about["groups"] = ", ".join(sorted({kept_together(source) for source in self.own}))
         return about
 
-    def split(self) -> pd.DataFrame:
+    def split_rows(self) -> pd.DataFrame:
         """The split's table, of all own frames."""
         if self.config.split_file:
             return read_split(self.config.split_file)
         count = sum(len(source.pairs) for source in self.own)
-        return split_table(self.config.split, self.own, self.areas[:count], self.cache.images[:count])
+        return split_table(self.split, self.own, self.areas[:count], self.cache.images[:count])
 
     def parts(self) -> dict[str, list[str]]:
         """The frames of each part."""
-        config, table = self.config, self.split()
+        config, table = self.config, self.split_rows()
         parts = parts_of(table, config.fold)
         self._check_complete(parts)
         if config.refit:
@@ -242,6 +248,21 @@ class _Opened:
             polyp = set(self.cache.table["frame"][self.areas > 0])
             parts["train"] = [frame for frame in parts["train"] if frame in polyp]
         return parts
+
+    def check_part(self, part: str, parts: dict[str, list[str]]) -> None:
+        """Refuse a part without frames."""
+        if parts[part]:
+            return
+        config = self.config
+        if self.own_split:
+            other = "train with refit, which needs none" if part == "val" else "choose another split or part"
+            raise DataError(
+                f"{config.split_file or config.data}: no frames are for {part}; add some, or {other}"
+            )
+        raise DataError(
+            f"{config.data}: no frames for {part} in the {self.split} split, fold {config.fold}; it needs "
+            "more videos, or more frames"
+        )
 
     def _check_complete(self, parts: dict[str, list[str]]) -> None:
         """Refuse a split of other frames than the data's: it would leave some out, or ask for others."""
@@ -259,7 +280,7 @@ class _Opened:
                 )
             if some:
                 raise DataError(
-                    f"{self.config.data}: {len(some)} {what} {self.config.split} split "
+                    f"{self.config.data}: {len(some)} {what} {self.split} split "
                     f"({name_some(sorted(some))}), which was made for the published dataset; name the folder "
                     "by its path, and it gets a split of its own"
                 )

@@ -10,8 +10,9 @@ import numpy as np
 
 from polyp.data.duplicates import Fingerprints
 from polyp.data.images import SPECK as SPECK
+from polyp.data.labels import Label, spelt_otherwise
+from polyp.data.layouts.folders import NEGATIVES, USUAL
 from polyp.data.masks import AUTO, advice, doubt
-from polyp.data.pairs import NEGATIVES, Label, found_in, spelt_otherwise
 from polyp.errors import name_some
 
 WIDTH, LABEL = 80, 26  # columns of the table, and of its left side
@@ -26,6 +27,7 @@ class Survey:
     """
 
     folder: Path
+    found: str = USUAL  # in a few words, see `Listing`
     pairs: int = 0
     images_without_mask: list[str] = field(default_factory=list)
     masks_without_image: list[str] = field(default_factory=list)
@@ -46,7 +48,8 @@ class Survey:
     first_unclear: str = ""  # what was said of the first of them
     unclear_values: dict[str, None] = field(default_factory=dict)  # that would read them, an ordered set
     mask_values: str = AUTO  # how the masks were read, see `masks.read_mask`
-    negatives: int = 0  # frames without a polyp, in negatives/
+    negatives: int = 0  # frames without a polyp that need no mask
+    negatives_are: str = f"in {NEGATIVES}/"  # where they are
     prints: Fingerprints = field(
         default_factory=Fingerprints, repr=False
     )  # of all frames, for `find_overlap`
@@ -54,6 +57,7 @@ class Survey:
     two_masks: list[tuple[str, str, float]] = field(default_factory=list)  # same pixels, other mask; IoU
     near_duplicates: int = 0  # frames that look almost like another one
     near_pairs: list[tuple[str, str, float]] = field(default_factory=list)  # not of one video; correlation
+    across_parts: list[str] = field(default_factory=list)  # what the data's own train, val and test share
     sequences: dict[str, Label] | None = None  # negatives included, whose names tell it
     centres: dict[str, Label] | None = None
     without_sequence: list[str] = field(default_factory=list)
@@ -99,7 +103,7 @@ class Survey:
     def __str__(self) -> str:
         facts = [
             ("folder", str(self.folder)),
-            *([("found", found)] if (found := found_in(self.folder)) else []),
+            *([] if self.found.lower() == USUAL else [("found", self.found)]),
             ("pairs", str(self.pairs)),
             ("images without a mask", _counted(self.images_without_mask)),
             ("masks without an image", _counted(self.masks_without_image)),
@@ -121,6 +125,7 @@ class Survey:
             ("one frame, two masks", _counted([f"{a} = {b} IoU {iou:.2f}" for a, b, iou in self.two_masks])),
             ("frames with a near twin", str(self.near_duplicates)),
             ("near twins across videos", _counted([f"{a} ~ {b}" for a, b, _ in self.near_pairs], most=6)),
+            *([("train, val, test share", _counted(self.across_parts))] if self.across_parts else []),
             ("sequences", self._sequences_line()),
             ("hospitals", _tally(Counter(map(str, self.centres.values()))) if self.centres else "none given"),
         ]
@@ -136,7 +141,7 @@ class Survey:
         return message.replace(f"{self.folder}{os.sep}", "")
 
     def _negatives_line(self) -> str:
-        told = f"{self.negatives} in {NEGATIVES}/"
+        told = f"{self.negatives} {self.negatives_are}"
         return told + (f", {len(self.empty_masks)} with an empty mask" if self.empty_masks else "")
 
     def _duplicates_line(self) -> str:

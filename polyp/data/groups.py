@@ -1,7 +1,6 @@
 """Which frames belong together: the table that every split is made from."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,17 +8,19 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from polyp.data.duplicates import ALIKE, thumbnail
-from polyp.data.pairs import Label, Pair, read_centres, read_sequences, spelt_otherwise
+from polyp.data.labels import Label, spelt_otherwise
+from polyp.data.layouts.listing import Listing
+from polyp.data.pairs import Pair
 from polyp.errors import DataError
 
 
 def frame_table(
-    folder: str | Path, pairs: list[Pair], areas: Sequence[float] | np.ndarray, images: Iterable[np.ndarray]
+    listing: Listing, pairs: list[Pair], areas: Sequence[float] | np.ndarray, images: Iterable[np.ndarray]
 ) -> pd.DataFrame:
     """What a split may need to know of each frame.
 
     Args:
-        folder: the dataset's, for its `sequences.csv` and `centres.csv`.
+        listing: what the dataset says of its frames, as in `sequences.csv` and `centres.csv`.
         pairs: its frames.
         areas: the polyp's share of each, 0 to 1.
         images: each frame at any size, uint8 RGB (H, W, 3).
@@ -34,10 +35,11 @@ def frame_table(
     return label_frames(
         frames,
         areas,
-        read_sequences(folder),
-        _complete(read_centres(folder), with_polyp, "centres.csv"),
+        listing.labels("sequence"),
+        complete(listing.labels("centre"), with_polyp, "centres.csv"),
         near_duplicate_groups(thumbnail(image) for image in images),
         [pair.mask is None for pair in pairs],
+        listing.parts,
     )
 
 
@@ -48,12 +50,14 @@ def label_frames(
     centres: Mapping[str, Label] | None = None,
     alike: Sequence[int] | np.ndarray | None = None,
     negative: Sequence[bool] | None = None,
+    parts: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """The same from what is known already.
 
     Returns:
         one row per frame: frame; area; sequence and centre, None where they are not known; alike, a number
-        that near-duplicates share; negative, whether it is known to show no polyp.
+        that near-duplicates share; negative, whether it is known to show no polyp; and where the data have
+        parts of their own, given, the frame's.
 
     Raises:
         DataError: `sequences` has some of the frames that are not negative, but not all.
@@ -63,11 +67,13 @@ def label_frames(
         table[column] = pd.Series([(labels or {}).get(frame) for frame in frames], dtype=object)
     table["alike"] = range(len(frames)) if alike is None else alike
     table["negative"] = False if negative is None else negative
-    _complete(sequences, table["frame"][~table["negative"]].tolist(), "sequences.csv")
+    if parts:
+        table["given"] = [parts[frame] for frame in frames]
+    complete(sequences, table["frame"][~table["negative"]].tolist(), "sequences.csv")
     return table
 
 
-def _complete(labels: Mapping[str, Label] | None, frames: list[str], file: str) -> Mapping[str, Label] | None:
+def complete(labels: Mapping[str, Label] | None, frames: list[str], file: str) -> Mapping[str, Label] | None:
     """The labels, which must be of all these frames or of none."""
     missing = [frame for frame in frames if frame not in (labels or {})]
     if 0 < len(missing) < len(frames):

@@ -121,6 +121,24 @@ def stored_size(path: Path) -> tuple[int, int]:
         return picture.size[1], picture.size[0]
 
 
+def seen_size(path: Path) -> tuple[int, int]:
+    """Height and width of a picture as it is seen, turned upright, from its header alone.
+
+    Raises:
+        DataError: no such file, or no picture.
+    """
+    try:
+        with open_quietly(path) as picture:
+            width, height = picture.size
+            quarter = picture.getexif().get(ORIENTATION, 1) >= 5
+    except Exception as error:  # damaged bytes make decoders raise nearly anything
+        reason = "no such file" if isinstance(error, FileNotFoundError) else "not a readable image"
+        raise DataError(f"{path}: {reason}") from None
+    if width * height > MAX_PIXELS:
+        raise DataError(f"{path}: larger than {MAX_PIXELS // 1_000_000} megapixels; scale it down")
+    return (width, height) if quarter else (height, width)
+
+
 def read_image(path: str | Path) -> np.ndarray:
     """Read one picture as uint8 RGB of shape (H, W, 3), values 0-255, turned upright.
 

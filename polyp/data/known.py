@@ -10,7 +10,9 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from polyp.data.archive import unpack
-from polyp.data.pairs import Pair, find_pairs, layout, read_pair, read_sequences, scan, subfolders
+from polyp.data.layouts import open_place
+from polyp.data.layouts.folders import layout, subfolders
+from polyp.data.pairs import Pair, find_pairs, read_pair, read_sequences
 from polyp.disk import is_empty, make_folder, new_folder, project_root, write_atomic
 from polyp.errors import DataError, UsageError, did_you_mean, name_some
 
@@ -98,7 +100,7 @@ DATASETS = {
 
 
 def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Path:
-    """The folder of a dataset: one of `DATASETS`, or any folder of pairs.
+    """The folder of a dataset: one of `DATASETS`, or any folder or file of pairs.
 
     A name is looked for in `path`, then in the environment variable POLYP_DATA (that folder itself,
     or its subfolder of that name), then in `data/` of the project. `synthetic` is made there on first
@@ -112,7 +114,7 @@ def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Pa
     name = str(name_or_path)
     if name not in DATASETS:
         folder = Path(name).expanduser()
-        if name and folder.is_dir():
+        if name and folder.exists():
             if path is not None and not Path(path).expanduser().samefile(folder):
                 raise UsageError(f"{name} and {path}: two folders; give one of them, or a dataset's name")
             return folder
@@ -123,7 +125,7 @@ def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Pa
     if path is not None:
         folder = Path(path).expanduser()
         folder = subfolders(folder).get(Path(name).name.lower(), folder)
-        scan(folder)  # says what is wrong with it
+        open_place(folder)  # says what is wrong with it
         return folder
     in_environment, remark = _in_environment(name)
     if found := in_environment or _search(_home(name)):
@@ -170,8 +172,8 @@ def _in_environment(name: str) -> tuple[Path | None, str]:
 
 
 def _count_pairs(folder: Path) -> int:
-    images, masks = scan(folder)
-    return len(images.keys() & masks.keys())
+    held = open_place(folder)
+    return len(held.images.keys() & held.masks.keys())
 
 
 def _search(folder: Path) -> Path | None:

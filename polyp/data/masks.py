@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from polyp.data.drawn import DrawnMask
 from polyp.data.images import SPECK, open_upright, to_rgb
 from polyp.errors import DataError, UsageError
 
@@ -43,11 +44,11 @@ def advice(values: Sequence[str]) -> str:
     return f"say what means polyp, such as --mask-values {'+'.join(values)}"
 
 
-def read_mask(path: str | Path, values: str = AUTO) -> np.ndarray:
+def read_mask(path: str | Path | DrawnMask, values: str = AUTO) -> np.ndarray:
     """Read one mask as uint8 of shape (H, W), values 0 (background) and 1 (polyp).
 
     Args:
-        path: the file.
+        path: the file, or a mask to draw, which has no `values`: all that is drawn is polyp.
         values: which pixels mean polyp.
             `auto`: a grey value above 127, in a mask that says nothing else. Lossy files hold values in
             between (138 of the 612 masks of CVC-ClinicDB do), and that is fine.
@@ -62,8 +63,10 @@ def read_mask(path: str | Path, values: str = AUTO) -> np.ndarray:
         DataError: as `read_image`; `alpha` for a mask without transparency.
         UsageError: `values` is none of these.
     """
-    path = Path(path)
     check_values(values)
+    if isinstance(path, DrawnMask):
+        return path.read()
+    path = Path(path)
     if values == AUTO:
         return _two_values(path)
     if values in WAYS:

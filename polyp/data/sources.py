@@ -11,34 +11,32 @@ import numpy as np
 import pandas as pd
 
 from polyp.data.groups import frame_table, videos_of
-from polyp.data.images import read_image
 from polyp.data.known import DATASETS, find_dataset
+from polyp.data.labels import Label
+from polyp.data.layouts import open_place
+from polyp.data.layouts.folders import subfolders
+from polyp.data.layouts.listing import Listing
 from polyp.data.masks import AUTO
-from polyp.data.pairs import Label, Pair, find_pairs, read_centres, read_pair, read_sequences, subfolders
-from polyp.data.split import PARTS, SPLITS, mixed_split, packaged_split, parts_of
-from polyp.disk import make_folder, write_atomic
+from polyp.data.pairs import Pair, pairs_of
+from polyp.data.split import SPLITS, packaged_split
 from polyp.errors import UsageError, look_up
 
 NO_POLYP = "no polyp"
-# For `mixed.csv`: which parts of a dataset follow which other split, so that test frames stay test frames.
-SETTLED: dict[str, tuple[str, tuple[str, ...]]] = {
-    "cvc-clinicdb": ("sequence", PARTS),
-    "kvasir-seg": ("pranet", ("test",)),
-}
 
 
 @dataclass(frozen=True)
 class Source:
-    """One dataset: its name, its folder, what its frames' names begin with, and its frames."""
+    """One dataset: its name, its folder or file, what its frames' names begin with, and its frames."""
 
     name: str
     folder: Path
     prefix: str
     pairs: list[Pair]
+    listing: Listing
 
 
 def find_sources(
-    data: str, add: str = "", path: str | Path | None = None, mask_values: str = AUTO
+    data: str, add: str = "", path: str | Path | None = None, mask_values: str = AUTO, masks: str = ""
 ) -> tuple[list[Source], list[Source]]:
     """The datasets that `data` and `add` name, each a name or folder or several joined by `+`.
 
@@ -46,34 +44,61 @@ def find_sources(
         data, add: see `Config`.
         path: where they are: the dataset's folder, or one that holds a folder for each.
         mask_values: which pixels of their masks mean polyp, see `masks.read_mask`.
+        masks: the folder of masks, if `data` is a folder of frames.
 
     Raises:
-        UsageError: a dataset named twice; no such dataset.
+        UsageError: a dataset named twice, or two of one name; no such dataset; `masks` for several.
         DataError: as `find_dataset` and `find_pairs`.
     """
     own, added = _names(data), _names(add)
     twice = {name for name in own + added if (own + added).count(name) > 1}
     if twice:
         raise UsageError(f"{sorted(twice)[0]} is named twice in {'+'.join(own + added)!r}; name it once")
+    if masks and len(own) > 1:
+        raise UsageError(
+            f"masks is {masks!r}, but data names {len(own)} datasets; it goes with one folder of frames"
+        )
     several = len(own + added) > 1
-    found = [_find(name, path, several, mask_values) for name in own + added]
+    found = [_find(name, path, several, mask_values, masks if name in own else "") for name in own + added]
+    prefixes = [source.prefix for source in found]
+    if twice := {prefix for prefix in prefixes if prefixes.count(prefix) > 1}:
+        name = sorted(twice)[0].rstrip("/")
+        raise UsageError(f"two datasets are called {name!r}, and so would their frames be; rename a folder")
     return found[: len(own)], found[len(own) :]
 
 
 def _names(data: str) -> list[str]:
-    return [data] if Path(data).is_dir() and data else [name for name in data.split("+") if name]
+    return [data] if Path(data).exists() and data else [name for name in data.split("+") if name]
 
 
-def _find(name: str, path: str | Path | None, several: bool, values: str) -> Source:
+def _find(name: str, path: str | Path | None, several: bool, values: str, masks: str) -> Source:
     if several and path is not None:
         place = subfolders(Path(path).expanduser()).get(name.lower())
         if place is None:
             raise UsageError(f"{path}: holds no folder {name}; it must hold one for each of several datasets")
         path = place
     folder = find_dataset(name, path)
-    prefix = f"{Path(name).name}/" if several else ""
-    pairs = [replace(pair, frame=prefix + pair.frame) for pair in find_pairs(folder, values)]
-    return Source(name, folder, prefix, pairs)
+    prefix = f"{folder.stem if folder.is_file() else Path(name).name}/" if several else ""
+    listing = open_place(folder, masks)
+    pairs = [replace(pair, frame=prefix + pair.frame) for pair in pairs_of(listing, values)]
+    return Source(name, folder, prefix, pairs, listing)
+
+
+def settled_split(split: str, sources: list[Source]) -> str:
+    """What `auto` means for these datasets: itself if all have parts of their own, or `sequence` if none has.
+
+    Raises:
+        UsageError: some have.
+    """
+    if split != "auto":
+        return split
+    having = [source.name for source in sources if source.listing.parts]
+    if having and len(having) < len(sources):
+        lacking = next(source.name for source in sources if not source.listing.parts)
+        raise UsageError(
+            f"{having[0]} has train, val and test of its own, {lacking} has not; name a split, such as mixed"
+        )
+    return "auto" if having else "sequence"
 
 
 def split_table(split: str, sources: list[Source], areas: np.ndarray, images: np.ndarray) -> pd.DataFrame:
@@ -86,7 +111,7 @@ def split_table(split: str, sources: list[Source], areas: np.ndarray, images: np
     Raises:
         UsageError, DataError: see `split.SPLITS`.
     """
-    make = look_up(SPLITS, "split", split)
+    make = look_up(SPLITS, "split", split := settled_split(split, sources))
     data = "+".join(source.name for source in sources)
     together = packaged_split(data, split)
     if together is not None:
@@ -98,11 +123,11 @@ def split_table(split: str, sources: list[Source], areas: np.ndarray, images: np
         if table is not None:
             table = _prefixed(table, source)
         else:
-            table = _labelled(source, areas[rows], images[rows])
+            table = labelled(source, areas[rows], images[rows])
             if split == "sequence":
                 table = make(table)
             elif len(sources) > 1:
-                table = _among_several(table, source)
+                table = among_several(table, source)
         tables.append(table)
     table = pd.concat(tables, ignore_index=True)
     if split == "hospital" and (mixed := packaged_split(data, "mixed")) is not None:
@@ -110,19 +135,19 @@ def split_table(split: str, sources: list[Source], areas: np.ndarray, images: np
     return table if split == "sequence" else make(table)
 
 
-def _labelled(
+def labelled(
     source: Source, areas: Sequence[float] | np.ndarray, images: Iterable[np.ndarray]
 ) -> pd.DataFrame:
     """The source's `groups.frame_table`; its files of labels know no prefix."""
     pairs = [replace(pair, frame=pair.frame.removeprefix(source.prefix)) for pair in source.pairs]
-    return _prefixed(frame_table(source.folder, pairs, areas, images), source)
+    return _prefixed(frame_table(source.listing, pairs, areas, images), source)
 
 
 def _prefixed(table: pd.DataFrame, source: Source) -> pd.DataFrame:
     return table.assign(frame=source.prefix + table["frame"])
 
 
-def _among_several(table: pd.DataFrame, source: Source) -> pd.DataFrame:
+def among_several(table: pd.DataFrame, source: Source) -> pd.DataFrame:
     """Labels that no other dataset has; a dataset without `centres.csv` counts as one hospital."""
 
     def own(label: Label) -> str:
@@ -141,16 +166,16 @@ def kept_together(source: Source) -> str:
     if source.name in DATASETS and DATASETS[source.name].groups:
         return DATASETS[source.name].groups
     frames = {pair.frame.removeprefix(source.prefix) for pair in source.pairs if pair.mask}
-    if frames <= (read_sequences(source.folder) or {}).keys():
+    if frames <= (source.listing.labels("sequence") or {}).keys():
         return "video"
-    return "hospital" if read_centres(source.folder) else "near-duplicates"
+    return "hospital" if source.listing.labels("centre") else "near-duplicates"
 
 
 def source_names(sources: list[Source], areas: np.ndarray) -> dict[str, str]:
     """For each frame its hospital, else its dataset, or `NO_POLYP`; what `Config.balance` balances."""
     names: dict[str, str] = {}
     for source in sources:
-        centres = read_centres(source.folder) or {}
+        centres = source.listing.labels("centre") or {}
         for pair in source.pairs:
             centre = centres.get(pair.frame.removeprefix(source.prefix))
             names[pair.frame] = source.name if centre is None else f"{source.name} {centre}"
@@ -169,53 +194,7 @@ def group_names(sources: list[Source], areas: np.ndarray, images: np.ndarray) ->
     tables, start = [], 0
     for source in sources:
         rows = slice(start, start := start + len(source.pairs))
-        table = _labelled(source, areas[rows], images[rows])
-        tables.append(_among_several(table, source) if len(sources) > 1 else table)
+        table = labelled(source, areas[rows], images[rows])
+        tables.append(among_several(table, source) if len(sources) > 1 else table)
     table = pd.concat(tables, ignore_index=True)
     return dict(zip(table["frame"], videos_of(table).map(str), strict=True))
-
-
-def write_splits(
-    data: str, folder: str | Path, data_path: str | Path | None = None, mask_values: str = AUTO
-) -> list[Path]:
-    """Make the split tables of data from its files.
-
-    Of one dataset: `<name>-sequence.csv` and `<name>-random.csv`. Of several: `mixed.csv`. The package's
-    were made by `polyp data split NAME --out polyp/data/splits`; in `mixed.csv`, CVC-ClinicDB keeps the parts
-    of its fold 0, and what PraNet's lists test of Kvasir-SEG is for test.
-
-    Raises:
-        DataError: the data cannot be used; see `find_sources`, `read_pair` and `split.SPLITS`.
-    """
-    sources, _ = find_sources(data, path=data_path, mask_values=mask_values)
-    tables = []
-    for source in sources:
-        areas = [float(read_pair(pair)[1].mean()) for pair in source.pairs]
-        tables.append(_labelled(source, areas, (read_image(pair.image) for pair in source.pairs)))
-    folder = make_folder(folder)
-    if len(sources) > 1:
-        together = [_among_several(table, source) for table, source in zip(tables, sources, strict=True)]
-        parts = mixed_split(pd.concat(together, ignore_index=True), _decided(sources))
-        names = parts["frame"].str.partition("/")
-        table = pd.DataFrame({"dataset": names[0], "frame": names[2], "part": parts["part"]})
-        return [_write(folder / "mixed.csv", table)]
-    name = data if data in DATASETS else sources[0].folder.name
-    return [
-        _write(folder / f"{name}-{split}.csv", SPLITS[split](tables[0])) for split in ("sequence", "random")
-    ]
-
-
-def _decided(sources: list[Source]) -> dict[str, str]:
-    """The frames whose part in `mixed.csv` another split has settled."""
-    fixed: dict[str, str] = {}
-    for source in sources:
-        split, names = SETTLED.get(source.name, ("", ()))
-        table = packaged_split(source.name, split)
-        if table is not None:
-            parts = parts_of(table)
-            fixed |= {source.prefix + frame: part for part in names for frame in parts[part]}
-    return fixed
-
-
-def _write(path: Path, table: pd.DataFrame) -> Path:
-    return write_atomic(path, table.to_csv(index=False, lineterminator="\n"))

@@ -12,6 +12,8 @@ Each split is a table with one row per frame:
 - `pranet`: columns `frame, part`; the lists of most papers since PraNet (Fan et al., MICCAI 2020,
   arXiv:2006.11392): 1450 frames of CVC-ClinicDB and Kvasir-SEG train, 62 and 100 test. There is no
   validation part (use `refit`), and ClinicDB's test frames have frames of their own videos in training.
+- `auto`: columns `frame, part`, the parts that the data have themselves, such as folders train, val and test;
+  for data without, `sequence`.
 
 Some tables are part of the package; those of other data follow from its frames alone.
 """
@@ -26,10 +28,10 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from polyp.data.groups import groups_of, label_frames, videos_of
-from polyp.data.pairs import Label
+from polyp.data.labels import Label
+from polyp.data.layouts.listing import PARTS as PARTS
 from polyp.errors import DataError, UsageError, look_up
 
-PARTS = ("train", "val", "test")
 FOLDS = 5
 
 
@@ -153,12 +155,31 @@ def hospital_split(table: pd.DataFrame) -> pd.DataFrame:
     return parts[["frame", "part"]].assign(centre=table["centre"], fold=fold)
 
 
+def given_split(table: pd.DataFrame) -> pd.DataFrame:
+    """The parts that the data have themselves.
+
+    Args:
+        table: from `groups.frame_table`, with the column given. If none is val, a tenth of train becomes it,
+            whole groups of frames at a time, as in `mixed_split`.
+
+    Returns:
+        columns frame, part.
+    """
+    part = table["given"].copy()
+    train = table[part == "train"]
+    if len(train) and not (part == "val").any():
+        drawn = mixed_split(train)
+        part[drawn.index[drawn["part"] == "val"]] = "val"
+    return pd.DataFrame({"frame": table["frame"], "part": part})
+
+
 def _pranet(table: pd.DataFrame) -> pd.DataFrame:
     raise UsageError("the pranet split lists frames of cvc-clinicdb and kvasir-seg; name one or both")
 
 
 # Each makes a table with one row per frame from `groups.frame_table`'s.
 SPLITS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "auto": lambda table: given_split(table) if "given" in table else _by_sequence(table),
     "sequence": _by_sequence,
     "random": lambda table: random_split(table["frame"].tolist()),
     "hospital": hospital_split,
@@ -177,7 +198,7 @@ def make_split(
         DataError: too few frames or videos; a split by sequence, but some frames' videos are not known.
     """
     make = look_up(SPLITS, "split", split)
-    if split == "sequence" and sequences is None:
+    if split in ("auto", "sequence") and sequences is None:
         raise DataError(
             "no sequences.csv (columns frame,sequence) says which frames are of one video; "
             "add one, or use split=random and know that its scores flatter"

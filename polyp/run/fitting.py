@@ -61,7 +61,7 @@ def fit(
         Diverged: NaN or infinite loss; the last whole epoch is kept.
     """
     with distributed.joined():
-        folder, data = _train(config, run, data_path, resume, progress, pictures)
+        folder, data = _train(config, run, data_path, resume, progress, test, pictures)
         leads = distributed.rank() == 0
     if leads:  # the others have left, and there is nothing to wait for
         score_best(folder, config, data, test=test)
@@ -76,6 +76,7 @@ def _train(
     data_path: str | Path | None,
     resume: bool,
     progress: bool,
+    test: bool,
     pictures: bool,
 ) -> tuple[RunFolder, Splits]:
     """Train into a run folder, all but its last scores."""
@@ -84,6 +85,10 @@ def _train(
         # A GPU that is not there is said before anything is written.
         distributed.ensure_own_device(choose_device(config.device))
         data = open_data(config, data_path)
+        if test and data.test is None:
+            raise UsageError(
+                f"{config.split_file or config.data}: has no test frames to score; leave out --test"
+            )
         # Weights that cannot be found are said before there is a folder that blocks the next start.
         fresh = None if resume else _start(config)
     except BaseException:

@@ -199,6 +199,11 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise DataError(f"{file}: not the scores of a run ({_first_line(error)})") from None
 
+    @property
+    def has_test(self) -> bool:
+        """Whether some of its frames are for test."""
+        return "test" in pd.read_csv(self.path / "split.csv", dtype=str)["part"].values
+
     def write_split(self, data: Splits) -> None:
         """Write which part each frame belongs to."""
         write_atomic(self.path / "split.csv", data.table.to_csv(index=False))

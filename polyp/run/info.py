@@ -32,7 +32,9 @@ def facts_of(metadata: dict[str, Any]) -> dict[str, str]:
     """The same in words, one line per fact that is known."""
     config = Config.from_dict(metadata["config"])
     scores, data = metadata.get("scores") or {}, metadata.get("data") or {}
-    split = config.split_file or f"{config.split} split, fold {config.fold}"
+    auto = "sequence" if "groups" in data else "its own"
+    name = auto if config.split == "auto" else config.split
+    split = config.split_file or f"{name} split, fold {config.fold}"
     lines = {
         "network": f"{config.architecture}, encoder {config.encoder}, widths {_spaced(config.widths)}",
         "size": f"{config.size[0]} x {config.size[1]} px, height x width; every picture is resized to it",

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from polyp.data.images import list_images, natural_sort, read_image, to_rgb
-from polyp.data.pairs import MASK_ENDINGS, layout
+from polyp.data.layouts.folders import MASK_ENDINGS, layout
 from polyp.errors import DataError, UsageError, name_some
 from polyp.run.output import is_ours
 from polyp.run.prediction import Picture

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from polyp.data.images import open_quietly, write_png
-from polyp.data.pairs import NEGATIVES, subfolders
+from polyp.data.layouts.folders import NEGATIVES, subfolders
 from polyp.disk import make_folder, write_atomic
 from polyp.errors import DataError, UsageError
 

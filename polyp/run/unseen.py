@@ -6,7 +6,7 @@ from typing import Any
 
 from polyp.config import Config, changed
 from polyp.data.dataset import PolypDataset, known_parts, open_part
-from polyp.errors import DataError
+from polyp.errors import DataError, UsageError
 
 LEARNT = ("train", "val")  # the second chose the epoch
 
@@ -17,6 +17,7 @@ def open_unseen(
     data: str | None = None,
     part: str | None = None,
     path: str | Path | None = None,
+    masks: str = "",
 ) -> tuple[PolypDataset, str, list[str]]:
     """The frames on which to score a checkpoint.
 
@@ -29,6 +30,7 @@ def open_unseen(
         data: other data, or the same under another name.
         part: train, val, test or all; by default the frames that were not learnt from.
         path: where the data are.
+        masks: the folder of masks, if `data` is a folder of frames.
 
     Returns:
         the frames; what they are, in words; and what the user should know of them, a line each.
@@ -37,10 +39,12 @@ def open_unseen(
         DataError: all frames were learnt from, or none is in the part that is asked for.
         DataError, UsageError: as `open_part`.
     """
-    if data is None or data == config.data:
+    if data is None and masks:
+        raise UsageError("--masks goes with --images, the folder of their frames")
+    if data is None or (data == config.data and masks in ("", config.masks)):
         dataset = open_part(config, part or "test", path)
         return dataset, f"{config.data}, {part or 'test'}", _warnings(dataset, metadata, config.data, part)
-    other = changed(config, data=data, add="", split="random", fold=0, refit=False)
+    other = changed(config, data=data, masks=masks, add="", split="auto", split_file="", fold=0, refit=False)
     dataset = open_part(other, "all", path)
     parts = known_parts(dataset.prints, metadata.get("split", {}))
     if not any(parts):

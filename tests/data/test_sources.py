@@ -6,7 +6,8 @@ from PIL import Image
 
 from polyp.config import changed
 from polyp.data.dataset import open_data, open_part
-from polyp.data.sources import NO_POLYP, find_sources, write_splits
+from polyp.data.sources import NO_POLYP, find_sources
+from polyp.data.split_tables import write_splits
 from polyp.disk import make_folder
 from polyp.errors import DataError, UsageError
 

@@ -9,7 +9,6 @@ from polyp.config import changed, configure
 from polyp.data.dataset import open_data
 from polyp.data.groups import label_frames
 from polyp.data.pairs import find_pairs
-from polyp.data.sources import write_splits
 from polyp.data.split import (
     PARTS,
     hospital_split,
@@ -20,6 +19,7 @@ from polyp.data.split import (
     random_split,
     sequence_split,
 )
+from polyp.data.split_tables import write_splits
 from polyp.errors import DataError, UsageError
 
 

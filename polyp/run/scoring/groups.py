@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from polyp.data.pairs import layout, read_centres, read_sequences
+from polyp.data.layouts.folders import layout
+from polyp.data.pairs import read_centres, read_sequences
 from polyp.errors import DataError, UsageError, name_some
 
 GivenGroups = str | Path | Mapping[str, int | str] | Sequence[int | str] | Literal[False] | None

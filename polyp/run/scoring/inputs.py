@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from polyp.data.drawn import DrawnMask
 from polyp.data.images import IMAGE_SUFFIXES, list_images, natural_sort, read_image
 from polyp.data.known import DATASETS, find_dataset
+from polyp.data.layouts.folders import layout, subfolders
 from polyp.data.masks import AUTO, check_values, read_mask
-from polyp.data.pairs import find_pairs, layout, subfolders
+from polyp.data.pairs import find_pairs
 from polyp.errors import DataError, UsageError, look_up, name_some, nearest
 from polyp.run.scoring.maps import VALUES, Map, Span, has_greys, plane, read_map, settle_values
 
@@ -27,7 +29,7 @@ class Inputs:
     """
 
     predictions: dict[str, Map]
-    truth: dict[str, Map | None]
+    truth: dict[str, Map | DrawnMask | None]
     values: str = "auto"
     in_between: int = 0
     folder: Path | None = None
@@ -45,7 +47,7 @@ class Inputs:
         given = self.truth[name]
         if given is None:
             return np.zeros(read_image(self.blank[name]).shape[:2], bool)
-        if isinstance(given, Path):
+        if isinstance(given, Path | DrawnMask):
             return read_mask(given, self.mask_values) > 0
         return given > 0
 
@@ -96,8 +98,8 @@ def _open_truth(given: Given) -> Inputs:
         return Inputs({}, {**_named(given)})
     path = Path(given).expanduser()
     named = str(given) in DATASETS and not path.is_dir()
-    folder = find_dataset(str(given)) if named else _existing(path, DATASETS)
-    if layout(folder):
+    folder = find_dataset(str(given)) if named else path if path.is_file() else _existing(path, DATASETS)
+    if folder.is_file() or layout(folder):
         pairs = find_pairs(folder)
         blank = {pair.frame: pair.image for pair in pairs if pair.mask is None}
         return Inputs({}, {pair.frame: pair.mask for pair in pairs}, folder=folder, blank=blank)
@@ -166,7 +168,9 @@ def _check_content(inputs: Inputs, values: str, place: str) -> None:
     found, wrong = Span(), []
     for name, given in inputs.predictions.items():
         prediction = read_map(given, name)
-        inputs.in_between += inputs.mask_values == AUTO and has_greys(inputs.truth[name], name)
+        true = inputs.truth[name]
+        if inputs.mask_values == AUTO and not isinstance(true, DrawnMask):
+            inputs.in_between += has_greys(true, name)
         mask = inputs.read_truth(name)
         if prediction.shape != mask.shape:
             sizes = (f"{array.shape[1]} x {array.shape[0]}" for array in (prediction, mask))
