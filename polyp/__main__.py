@@ -138,6 +138,13 @@ def _add_data(commands) -> None:
     split.add_argument("name", metavar="NAME", help="a dataset's name or folder")
     split.add_argument("--data-path", type=Path, metavar="DIR", help="where it is")
     split.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")
+    split.add_argument(
+        "--by",
+        metavar="NAME",
+        help="keep groups together: sequence, duplicates, or a column such as patient (of --table, of a CSV "
+        "of pairs, or of patients.csv in the folder)",
+    )
+    split.add_argument("--table", type=Path, metavar="FILE", help="a CSV with the columns frame and NAME")
     _add_mask_values(split)
     split.set_defaults(run=run_data_split)
 
@@ -546,8 +553,16 @@ def run_data_clean(args) -> int:
 
 
 def run_data_split(args) -> int:
-    from polyp.data.split_tables import write_splits
+    from polyp.data.split_tables import write_grouped_split, write_splits
 
+    if args.table and not args.by:
+        raise UsageError("--table needs --by NAME, which says the column")
+    if args.by:
+        path, story = write_grouped_split(
+            args.name, args.by, args.out, args.table, args.data_path, args.mask_values
+        )
+        print(f"{path}: {story}; use it with: polyp train --split-file '{path}'")
+        return 0
     for path in write_splits(args.name, args.out, args.data_path, args.mask_values):
         print(path)
     return 0

@@ -227,6 +227,13 @@ def test_data_split(frames_folder, tmp_path, capsys):
     assert len(pd.read_csv(written[0])) == 24
 
 
+def test_data_split_by_groups(frames_folder, tmp_path, capsys):
+    assert polyp("data", "split", frames_folder, "--by", "sequence", "--out", tmp_path) == 0
+    path = tmp_path / "synthetic-sequence.csv"
+    assert f"polyp train --split-file '{path}'" in capsys.readouterr().out
+    assert polyp("data", "split", frames_folder, "--table", path) == 2
+
+
 def test_frames_and_masks_of_two_flags(frames_folder, tmp_path, capsys):
     shutil.copytree(frames_folder / "images", "pics")
     shutil.copytree(frames_folder / "masks", "drawn")

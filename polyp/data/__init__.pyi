@@ -37,6 +37,7 @@ from .split import packaged_split as packaged_split
 from .split import parts_of as parts_of
 from .split import random_split as random_split
 from .split import sequence_split as sequence_split
+from .split_tables import write_grouped_split as write_grouped_split
 from .split_tables import write_splits as write_splits
 from .synthetic import make_sequence as make_sequence
 from .synthetic import write_dataset as write_dataset

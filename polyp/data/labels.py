@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from polyp.data.images import IMAGE_SUFFIXES
-from polyp.errors import DataError
+from polyp.errors import DataError, did_you_mean
 
 Label = int | str  # the name of a video, a hospital or a patient
 
@@ -55,6 +55,31 @@ def read_labels(folder: Path, what: str) -> dict[str, Label] | None:
     for number, frame in rows["frame"][rows["frame"].duplicated()].items():
         raise DataError(f"{path}, line {number}: frame {frame!r} is listed twice; keep one line")
     return as_labels(dict(zip(map(normal, rows["frame"]), rows[what], strict=True)))
+
+
+def read_column(path: Path, column: str) -> dict[str, Label]:
+    """One column of a table of any width that has a column `frame`.
+
+    Raises:
+        DataError: no such file or column, a frame listed twice, or a cell without a label.
+    """
+    import pandas as pd
+
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            delimiter = delimiter_of(file.readline())
+        table = pd.read_csv(path, sep=delimiter, dtype=str, na_filter=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read ({reason})") from None
+    for name in ("frame", column):
+        if name not in table:
+            raise DataError(f"{path}: has no column {name!r}; {did_you_mean(name, table.columns)}")
+    if (twice := table["frame"][table["frame"].duplicated()]).any():
+        raise DataError(f"{path}: frame {twice.iloc[0]!r} is listed twice; keep one line")
+    if (blank := table["frame"][table[column].str.strip() == ""]).any():
+        raise DataError(f"{path}: frame {blank.iloc[0]!r} has no {column}; fill it in")
+    return as_labels(dict(zip(map(normal, table["frame"]), table[column], strict=True)))
 
 
 def delimiter_of(header: str) -> str:

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from polyp.data.groups import complete, groups_of
 from polyp.data.images import read_image
 from polyp.data.known import DATASETS
+from polyp.data.labels import Label, read_column
 from polyp.data.masks import AUTO
 from polyp.data.pairs import read_pair
 from polyp.data.sources import Source, among_several, find_sources, labelled
-from polyp.data.split import PARTS, SPLITS, mixed_split, packaged_split, parts_of
+from polyp.data.split import PARTS, SPLITS, mixed_split, packaged_split, parts_of, sequence_split
 from polyp.disk import make_folder, write_atomic
+from polyp.errors import DataError, UsageError
 
 # For `mixed.csv`: which parts of a dataset follow which other split, so that test frames stay test frames.
 SETTLED: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -44,6 +47,64 @@ def write_splits(
     return [
         _write(folder / f"{name}-{split}.csv", SPLITS[split](tables[0])) for split in ("sequence", "random")
     ]
+
+
+def write_grouped_split(
+    data: str,
+    by: str,
+    folder: str | Path,
+    table: str | Path | None = None,
+    data_path: str | Path | None = None,
+    mask_values: str = AUTO,
+) -> tuple[Path, str]:
+    """Write a table of folds, `<name>-<by>.csv`, that keep whole groups of frames on one side.
+
+    Groups that share near-duplicates are one. The file's column `sequence` holds the groups.
+
+    Args:
+        data, data_path, mask_values: one dataset, see `find_sources`.
+        by: `sequence`, `duplicates` (near-duplicates alone), or what else a table says of each frame: a
+            column of `table`, else of a CSV of pairs, else of `<by>s.csv` (`frame,<by>`) in the folder.
+        folder: where to.
+        table: a CSV with the columns frame and `by`.
+
+    Returns:
+        the file, and in words what it holds.
+
+    Raises:
+        UsageError: several datasets, or a group that nothing says.
+        DataError: the table cannot be used; see also `sequence_split`.
+    """
+    sources, _ = find_sources(data, path=data_path, mask_values=mask_values)
+    if len(sources) > 1:
+        raise UsageError(f"{data}: several datasets; --by splits one")
+    if by == "duplicates" and table:
+        raise UsageError("--by duplicates compares the frames themselves; it takes no --table")
+    source = sources[0]
+    labels = {} if by == "duplicates" else _groups(source, by, table)
+    frames = _table(source)
+    frames["centre"] = None
+    frames["sequence"] = pd.Series([labels.get(frame) for frame in frames["frame"]], dtype=object)
+    groups = groups_of(frames).tolist()
+    made = sequence_split(frames["frame"].tolist(), groups, frames["area"].tolist())
+    path = _write(make_folder(folder) / f"{_file_name(source)}-{Path(by).name}.csv", made)
+    return path, f"{made['fold'].max() + 1} folds, {len(made)} frames in {len(set(groups))} groups by {by}"
+
+
+def _groups(source: Source, by: str, table: str | Path | None) -> dict[str, Label]:
+    """The group of each frame that has a mask; those without may lack one."""
+    file = str(table) if table else f"{source.folder} ({by})"
+    labels = read_column(Path(table).expanduser(), by) if table else source.listing.labels(by)
+    if not labels:
+        raise UsageError(
+            f"{source.folder}: nothing says the {by} of a frame; add {by}s.csv (columns frame,{by}), name a "
+            "CSV with these columns by --table, or use --by duplicates"
+        )
+    needed = [pair.frame for pair in source.pairs if pair.mask]
+    if not set(needed) & set(labels):
+        raise DataError(f"{file}: lists none of the frames; expected names like {needed[0]!r}")
+    complete(labels, needed, file)
+    return labels
 
 
 def _table(source: Source) -> pd.DataFrame:
