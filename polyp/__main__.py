@@ -380,7 +380,7 @@ def _add_sweeping(kind, holds: str, grid: bool) -> None:
             help="all combinations of these; numbers of one value with spaces: 'size=64 64,96 96'",
         )  # fmt: skip
     kind.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"{holds}, and sweep.csv")
-    kind.add_argument("--jobs", type=int, default=1, metavar="N", help="at a time, here (default 1)")
+    kind.add_argument("--jobs", type=int, metavar="N", help="at a time, on this machine (default 1)")
     kind.add_argument(
         "--threads", type=int, metavar="N", help="of each job (default: a fair share of the cores)"
     )
@@ -907,9 +907,11 @@ def run_sweep(args) -> int:
             state = "done" if job.is_done() else "begun" if job.folder.exists() else "new"
             print(f"{job.name}: {state}")
         return 0
-    options = {"at_once": args.jobs, "threads": args.threads, "scheduler": args.scheduler}
+    if args.jobs is not None and args.scheduler:
+        raise UsageError("--jobs is for this machine; a cluster takes as many as its workers have threads")
+    at_once = 1 if args.jobs is None else args.jobs
     try:
-        table = sweep(jobs, args.out, **options)
+        table = sweep(jobs, args.out, at_once=at_once, threads=args.threads, scheduler=args.scheduler)
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on with what is missing.", flush=True)
         raise

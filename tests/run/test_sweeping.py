@@ -100,6 +100,7 @@ def test_a_path_in_a_grid_does_not_make_folders():
         ("train --grid preset=qick --out x", "did you mean 'quick'?"),
         ("train --grid lr=1 --lr 2 --out x", "lr is a flag and in the grid"),
         ("train --grid lr=1", "required: --out"),
+        ("train --grid lr=1 --out x --jobs 1 --scheduler tcp://a:1", "--jobs is for this machine"),
         ("train --grid lr=1 --out x --jobs 0", "0 jobs or threads; expected 1 or more"),
         ("predict . --out x --overlayy", "did you mean '--overlay'?"),
         ("predict . . --out x", "is given twice"),
@@ -179,7 +180,7 @@ def test_what_is_done_is_kept(run, tmp_path, capsys):
     assert polyp(*arguments, "lr=2e-3,1e-3", "--list") == 0
     assert capsys.readouterr().out == "lr=0.002: done\nlr=0.001: new\n"
     assert polyp(*arguments, "lr=2e-3") == 0
-    assert capsys.readouterr().out.startswith("1 of 1 jobs are done already\n")
+    assert capsys.readouterr().out.startswith("1 of 1 jobs are done already")
     assert (copy / "best.safetensors").stat() == before
     table = pd.read_csv("out/sweep.csv")
     assert table["val_dice"][0] == run.metrics()["val"]["dice_per_image"]
@@ -280,5 +281,8 @@ def test_ctrl_c_stops_all_and_says_how_to_go_on(tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     said = process.communicate(timeout=60)[0].decode()
     assert process.returncode == 130
-    assert said.strip() == "Stopped. The same command goes on with what is missing."
+    assert said == (
+        "0 of 2 jobs are done already; logs: out/*.log\n"
+        "\nStopped. The same command goes on with what is missing.\n"
+    )
     wait_for(lambda: not processes_with(str(tmp_path)), 10)

@@ -52,8 +52,10 @@ def sweep(
     for job in jobs:
         if job not in waiting:
             table.add(job)
-    if progress and len(waiting) < len(jobs):
-        print(f"{len(jobs) - len(waiting)} of {len(jobs)} jobs are done already", flush=True)
+    if progress:
+        print(
+            f"{len(jobs) - len(waiting)} of {len(jobs)} jobs are done already; logs: {out}/*.log", flush=True
+        )
     if not waiting:
         return table.frame()
     if scheduler is None:
