@@ -159,6 +159,12 @@ def _add_train(commands) -> None:
         "--out", type=Path, metavar="DIR", help="run folder (default: runs/PRESET, or a free name)"
     )
     train.add_argument("--resume", type=Path, metavar="DIR", help="continue an interrupted run")
+    train.add_argument(
+        "--cross-validate",
+        action="store_true",
+        help="train every fold of the split, into DIR/fold_0 ..., and score each frame by the network that "
+        "never saw it; DIR then is an ensemble for polyp predict",
+    )
     _add_training(train)
     train.set_defaults(run=run_train)
 
@@ -180,12 +186,6 @@ def _add_training(train) -> None:
     )
     train.add_argument(
         "--test", action="store_true", help="score the best epoch on the test frames too (once all is chosen)"
-    )
-    train.add_argument(
-        "--cross-validate",
-        action="store_true",
-        help="train every fold of the split, into DIR/fold_0 ..., and score each frame by the network that "
-        "never saw it; DIR then is an ensemble for polyp predict",
     )
     settings = train.add_argument_group("settings")
     for name, setting in setting_fields().items():
@@ -978,7 +978,10 @@ def _flags(args, add, only: tuple[str, ...] = ()) -> list[str]:
         if value == action.default or (only and action.dest not in only):
             continue
         flag = action.option_strings[value is False]  # the second one is --no-...
-        flags.append(flag if isinstance(value, bool) else f"{flag}={value}")
+        if isinstance(value, list):
+            flags += [flag, *map(str, value)]
+        else:
+            flags.append(flag if isinstance(value, bool) else f"{flag}={value}")
     return flags
 
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
-from polyp.__main__ import main
+from polyp.__main__ import build_parser, main
 from polyp.config import changed, setting_fields
 from polyp.data.synthetic import write_dataset
 from polyp.errors import DataError, UsageError
@@ -102,6 +102,7 @@ def test_a_path_in_a_grid_does_not_make_folders():
         ("train --grid lr=1", "required: --out"),
         ("train --grid lr=1 --out x --jobs 1 --scheduler tcp://a:1", "--jobs is for this machine"),
         ("train --grid lr=1 --out x --jobs 0", "0 jobs or threads; expected 1 or more"),
+        ("train --grid lr=1 --out x --cross-validate", "unknown argument '--cross-validate'"),
         ("predict . --out x --overlayy", "did you mean '--overlay'?"),
         ("predict . . --out x", "is given twice"),
     ],
@@ -111,6 +112,18 @@ def test_a_mistake_is_said_before_anything_starts(arguments, message, capsys):
     said = capsys.readouterr()
     assert message in said.err
     assert not Path("x").exists()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ["", "--checkpoint a b --threshold 0.3 --no-second-look --mirror", "--level 2 --suffix=-m --table json"],
+)
+def test_the_jobs_of_prediction_get_the_flags_that_were_given(tmp_path, flags):
+    read, given = build_parser().parse_args, flags.split()
+    args = read(["sweep", "predict", str(tmp_path), "--out", "out", *given])
+    (job,) = args.jobs_of(args)
+    expected = ["predict", str(tmp_path), "--out", str(job.folder), "--skip-existing", *given]
+    assert vars(read(job.prepare()[1:])) == vars(read(expected))
 
 
 def test_folders_of_one_name_are_told_apart(tmp_path):
