@@ -34,6 +34,8 @@ OPTIONAL = {
     "matplotlib",
     "packaging",
     "pooch",
+    "distributed",
+    "papermill",
     "jinja2",
 }
 # What is left to say where one of several processes was killed.

@@ -187,7 +187,7 @@ def notebook_parameters(notebook: Path) -> list[str]:
 class PredictJob(Job):
     """The masks of all pictures in a folder, as `polyp predict` writes them; going on, new ones too."""
 
-    source: Path = Path()
+    source: Path
     flags: Sequence[str] = ()  # of `polyp predict`
 
     def is_done(self) -> bool:
