@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ from torch import Tensor
 from polyp.config import Config
 from polyp.course.bench.turns import Plan, Section, take_turns
 from polyp.data.dataset import PolypDataset
-from polyp.errors import DataError
+from polyp.errors import DataError, UsageError
 from polyp.model.metrics import concatenate, count_pixels, dice_score
 from polyp.model.network import SegmentationNetwork, resize_logits
 from polyp.run.checkpoint import load_model
 from polyp.run.engines import SHIPPED_ONNX, OnnxEngine
-from polyp.run.export import export_onnx
 from polyp.run.hardware import autocast, has_fast_bf16, to_device
+from polyp.run.int8 import export_int8
 from polyp.run.unseen import open_unseen
 
 PLAIN = "PyTorch, fp32, NCHW"
@@ -80,20 +79,21 @@ def _ways(
         notes.append("torch.compile is not measured: it takes a minute and a C++ compiler")
     else:
         ways[f"PyTorch, compiled, L{top}"] = partial(torch_way, torch.compile(packed), top, "auto")
-    if plan.quick or find_spec("onnx") is None:
-        ways[f"ONNX Runtime, fp32, L{top}"] = onnx_way(SHIPPED_ONNX)
-        notes.append("the other levels in ONNX Runtime need more time than --quick, and the extra [export]")
-    else:
-        checkpoint = load_model(None)
-        for level in levels:
-            file = export_onnx(*checkpoint, folder / f"level_{level}.onnx", level=level)
-            ways[f"ONNX Runtime, fp32, L{level}"] = onnx_way(file)
+    for level in levels:
+        ways[f"ONNX Runtime, fp32, L{level}"] = onnx_way(SHIPPED_ONNX, level)
+    try:
+        if plan.quick:
+            raise DataError("calibration takes longer than --quick")
+        file = export_int8(*load_model(None), folder / "int8.onnx").path
+        ways |= {f"ONNX Runtime, int8, L{level}": onnx_way(file, level) for level in levels}
+    except (DataError, UsageError) as error:
+        notes.append(f"int8 is not measured: {error}")
     return ways, notes
 
 
-def onnx_way(file: Path) -> Network:
-    """An exported network, its deepest level."""
-    engine = OnnxEngine(file)
+def onnx_way(file: Path, level: int) -> Network:
+    """An exported network at a level."""
+    engine = OnnxEngine(file, level)
 
     def run(frame: Tensor) -> Tensor:
         height, width = frame.shape[-2:]
@@ -111,7 +111,7 @@ def _frames(metadata: dict[str, Any], config: Config, plan: Plan) -> tuple[Polyp
         dataset, what, _ = open_unseen(metadata, config, part="val")
     except DataError:
         dataset, what, _ = open_unseen(metadata, config, "sample", part="all")
-    wanted = 12 if plan.quick else 120
+    wanted = 12 if plan.quick else 60
     return PolypDataset(
         dataset.cache, dataset.frames[:: -(-len(dataset) // wanted)], full_size_masks=True
     ), what
