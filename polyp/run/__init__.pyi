@@ -15,6 +15,7 @@ from .ensemble import fold_folders as fold_folders
 from .ensemble import open_ensemble as open_ensemble
 from .export import export_onnx as export_onnx
 from .export import export_torch as export_torch
+from .film.tracking import Smoother as Smoother
 from .fitting import fit as fit
 from .folder import RunFolder as RunFolder
 from .folder import compare_runs as compare_runs
