@@ -16,7 +16,7 @@ from polyp.errors import UsageError
 from polyp.run import distributed
 from polyp.run.fitting import fit
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 SETTINGS = {
     "size": (32, 32),
     "widths": (8, 16),

@@ -37,7 +37,11 @@ def measure(plan: Plan, folder: Path) -> Section:
 
 def _train(data: Path, run: Path, processes: int, threads: int) -> list[float]:
     """The seconds of each epoch after the first."""
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)] if processes > 1 else []
+    launcher = (
+        ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+        if processes > 1
+        else []
+    )
     command = [
         sys.executable,
         *launcher,
