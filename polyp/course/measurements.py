@@ -151,7 +151,7 @@ def _origin(data: str, pairs: list) -> dict[str, Any]:
 
 
 # Short runs with a pretrained encoder on small frames, as the experiments `small_...`.
-SHORT = configure("transfer", size=(128, 128), epochs=10)
+SHORT = configure("transfer", split="sequence", size=(128, 128), epochs=10)
 SEEDS = (0, 1, 2)
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # mean and std of red, green, blue
 INPUTS: dict[str, dict[str, Any]] = {

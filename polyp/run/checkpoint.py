@@ -128,7 +128,10 @@ def annotate(path: str | Path, **changes: Any) -> Path:
         DataError: as `read_checkpoint` and `save_checkpoint`.
     """
     tensors, metadata = read_checkpoint(path)
-    return write_atomic(path, serialise(tensors, {"polyp": json.dumps(metadata | changes, allow_nan=False)}))
+    changed = json.dumps(metadata | changes, allow_nan=False)
+    if json.loads(changed) == metadata:  # scored again, to the same end
+        return Path(path)
+    return write_atomic(path, serialise(tensors, {"polyp": changed}))
 
 
 # The checkpoints that come with the package, see the cards beside them: name -> file.

@@ -38,7 +38,7 @@ def polyp(*arguments):
 
 def laboratory(workers=2):
     """A cluster as a laboratory has one: it was there before, and stays."""
-    return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+    return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=50)
 
 
 def wait_for(condition, seconds=60):
@@ -264,7 +264,7 @@ def test_a_scheduler_that_does_not_answer(monkeypatch, capsys):
 
 def test_a_worker_without_the_folder_is_named(tmp_path):
     with (
-        LocalCluster(n_workers=1, processes=False, dashboard_address=None) as lab,
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as lab,
         pytest.raises(UsageError, match=r"/nowhere: is not on the machines of 1 workers \(inproc"),
         cluster.connected(lab.scheduler_address, 1, Path("/nowhere")),
     ):

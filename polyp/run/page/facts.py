@@ -67,7 +67,7 @@ def facts_of_run(folder: RunFolder, data: Splits, data_path: str | Path | None =
         DataError: the run has not ended, its scores were changed, or its data cannot be used.
     """
     config, metrics, table = folder.config(), folder.metrics(), data.train.cache.table
-    own, added = find_sources(config.data, config.add, data_path, config.mask_values)
+    own, added = find_sources(config.data, config.add, data_path, config.mask_values, config.masks)
     areas = table["area"].to_numpy()
     groups = group_names(own + added, areas, data.train.cache.images)
     hospitals = source_names(own + added, areas)

@@ -97,7 +97,7 @@ def _interrupt_kept() -> Iterator[None]:
 
 def _local_cluster(at_once: int) -> LocalCluster:
     return LocalCluster(
-        n_workers=at_once, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None,
+        n_workers=at_once, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=":0",
         silence_logs=logging.CRITICAL,
     )  # fmt: skip
 
