@@ -192,7 +192,7 @@ def open_folds(config: Config, path: str | Path | None = None) -> pd.DataFrame:
     data = _Opened(config, path)
     table = data.split_rows()
     if "fold" not in table or table["fold"].max() < 1:
-        where = config.split_file or f"a {config.split} split"
+        where = config.split_file or ("the data's own split" if data.own_split else f"a {data.split} split")
         needed = "split=sequence or hospital, or a split_file with the columns fold and validates"
         raise UsageError(f"{where} has only one fold; use {needed}")
     kept = [name for name in ("sequence", "centre") if name in table][:1]
