@@ -571,10 +571,13 @@ def run_data_split(args) -> int:
 
 
 def run_train(args) -> int:
-    from polyp.run import distributed
+    from polyp.run import distributed, fold_folders
 
     with distributed.joined():
-        if distributed.world() > 1:  # torchrun ends the others where one has died
+        if distributed.world() > 1:
+            if args.cross_validate or (args.resume and fold_folders(args.resume)):
+                raise UsageError("several processes train one fold at a time: give each its --fold and --out")
+            # torchrun ends the others where one has died
             signal.signal(signal.SIGTERM, _raise_terminated)
         if distributed.rank() == 0:
             return _train(args, leads=True)
@@ -592,6 +595,8 @@ def _train(args, leads: bool) -> int:
     from polyp.run import fit, fold_folders, folds_config, new_run_path
 
     given, cross_validated = _given_settings(args), args.cross_validate
+    if cross_validated and args.fold is not None:
+        raise UsageError("--cross-validate trains every fold; give it no --fold")
     if args.resume:
         if args.preset or args.out or args.config:
             raise UsageError(
@@ -612,10 +617,6 @@ def _train(args, leads: bool) -> int:
             if Path(place).is_absolute() and (found := found_in(place, masks)):  # see `_absolute`
                 print(f"{place}: {found}")
     if cross_validated:
-        if args.fold is not None:
-            raise UsageError("--cross-validate trains every fold; give it no --fold")
-        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-            raise UsageError("several processes train one fold at a time: give each its --fold and --out")
         return _train_folds(config, path, args.data_path)
     run = fit(config, path, data_path=args.data_path, resume=bool(args.resume), test=args.test)
     if not leads:

@@ -92,8 +92,9 @@ def _train(
         # Weights that cannot be found are said before there is a folder that blocks the next start.
         fresh = None if resume else _start(config)
     except BaseException:
-        with contextlib.suppress(OSError):
-            Path(run).rmdir()  # what `new_run_path` made, as long as it is empty
+        if leads:
+            with contextlib.suppress(OSError):
+                Path(run).rmdir()  # what `new_run_path` made, as long as it is empty
         raise
     folder = RunFolder(run)
     if leads:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -176,6 +177,7 @@ def test_what_makes_no_sense_is_said(folds, flags, message, capsys):
         code = stop.code
     assert code in (1, 2)
     assert message in capsys.readouterr().err
+    assert not list(Path("runs").glob("*"))  # no empty folder is left to take the next run's name
 
 
 def test_videos_of_two_datasets_are_not_mixed_up(frames_folder, tmp_path):
