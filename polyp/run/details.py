@@ -96,6 +96,11 @@ class Details:
         return {name: records(table) for name, table in tables.items()}
 
 
+def size_of(share: float) -> str:
+    """Which of `SIZES` a polyp is that covers this share of its frame."""
+    return next(size for size, least in SIZES.items() if share >= least)
+
+
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """A table's rows, ready for JSON: None for NaN."""
     return [without_nan(row) for row in table.to_dict("records")]
@@ -137,7 +142,7 @@ def _polyps(
             "polyp": r + 1,
             "area": int(true.areas[r]),
             "share": (share := float(true.areas[r] / mask.size)),
-            "size": next(size for size, least in SIZES.items() if share >= least),
+            "size": size_of(share),
             "covered": float(covered[r]),
             "iou": float(iou[r]),
         }

@@ -135,7 +135,7 @@ def _quantised(graph: Any, frames: PolypDataset, stride: int) -> Any:
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             image = next(self.images, None)
-            return None if image is None else {"image": _padded(image, stride).numpy()}
+            return None if image is None else {"image": pad_to_stride(image, stride).numpy()}
 
     with _quiet(), tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "int8.onnx"
@@ -173,13 +173,13 @@ def _onnx_heads(content: bytes, stride: int) -> Heads:
 
     def heads(image: Tensor) -> list[Tensor]:
         height, width = image.shape[-2:]
-        outputs = session.run(None, {"image": _padded(image, stride).numpy()})
+        outputs = session.run(None, {"image": pad_to_stride(image, stride).numpy()})
         return [torch.from_numpy(logits[..., :height, :width]) for logits in outputs]
 
     return heads
 
 
-def _padded(image: Tensor, stride: int) -> Tensor:
+def pad_to_stride(image: Tensor, stride: int) -> Tensor:
     """A batch uint8 (N, 3, H, W) whose edge is repeated until the stride divides its sides."""
     height, width = image.shape[-2:]
     margin = (0, -width % stride, 0, -height % stride)

@@ -1,7 +1,6 @@
 """The bundled network on one frame: by level, precision and engine, with the Dice that each still reaches."""
 
 import shutil
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,15 @@ from polyp.config import Config
 from polyp.course.bench.turns import Plan, Section, take_turns
 from polyp.data.dataset import PolypDataset
 from polyp.errors import DataError, UsageError
-from polyp.model.metrics import concatenate, count_pixels, dice_score
-from polyp.model.network import SegmentationNetwork, resize_logits
+from polyp.model.network import SegmentationNetwork
 from polyp.run.checkpoint import load_model
 from polyp.run.engines import SHIPPED_ONNX, OnnxEngine
-from polyp.run.hardware import autocast, has_fast_bf16, to_device
-from polyp.run.int8 import export_int8
+from polyp.run.hardware import has_fast_bf16, to_device
+from polyp.run.int8 import export_int8, pad_to_stride
+from polyp.run.levels import Heads, score_heads, torch_heads
 from polyp.run.unseen import open_unseen
 
 PLAIN = "PyTorch, fp32, NCHW"
-Network = Callable[[Tensor], Tensor]  # uint8 (1, 3, h, w) -> logits float32 (1, 1, h, w)
 
 
 def measure(plan: Plan, folder: Path) -> Section:
@@ -39,7 +37,7 @@ def measure(plan: Plan, folder: Path) -> Section:
             {name: partial(way, frame) for name, way in ways.items()}, 2 * plan.rounds, reference
         )
         dataset, what = _frames(metadata, config, plan)
-        dice = {name: mean_dice(way, dataset) for name, way in ways.items()}
+        dice, _ = score_heads(list(ways.values()), dataset)
     rows: list[dict[str, Any]] = [
         {
             "way": name,
@@ -47,9 +45,9 @@ def measure(plan: Plan, folder: Path) -> Section:
             "ratio": timed.ratio,
             "lowest": timed.lowest,
             "highest": timed.highest,
-            "dice": dice[name],
+            "dice": score,
         }
-        for name, timed in times.items()
+        for (name, timed), (score,) in zip(times.items(), dice, strict=True)
     ]
     notes.append(f"Dice: mean of {len(dataset)} frames, {what}, one look, threshold 0.5, no rule for regions")
     title = f"The bundled network on one frame of {config.size[0]} x {config.size[1]}, batch 1, network alone"
@@ -58,27 +56,24 @@ def measure(plan: Plan, folder: Path) -> Section:
 
 def _ways(
     model: SegmentationNetwork, levels: tuple[int, ...], plan: Plan, folder: Path
-) -> tuple[dict[str, Network], list[str]]:
-    ways: dict[str, Network] = {}
+) -> tuple[dict[str, Heads], list[str]]:
+    ways: dict[str, Heads] = {}
     notes = []
     packed = to_device(load_model(None)[0])
     top = model.depth
-
-    def torch_way(network: Any, level: int, precision: str, frame: Tensor) -> Tensor:
-        with autocast(plan.device, precision):
-            return network(frame.to(plan.device), level)[-1].float().cpu()
-
+    plain = model.to(plan.device)
     for level in levels:
-        ways[f"{PLAIN}, L{level}"] = partial(torch_way, model.to(plan.device), level, "fp32")
-        ways[f"PyTorch, fp32, channels_last, L{level}"] = partial(torch_way, packed, level, "fp32")
+        ways[f"{PLAIN}, L{level}"] = torch_heads(plain, level, "fp32")
+        ways[f"PyTorch, fp32, channels_last, L{level}"] = torch_heads(packed, level, "fp32")
         if has_fast_bf16(plan.device):
-            ways[f"PyTorch, bf16, channels_last, L{level}"] = partial(torch_way, packed, level, "bf16")
+            ways[f"PyTorch, bf16, channels_last, L{level}"] = torch_heads(packed, level, "bf16")
     if not has_fast_bf16(plan.device):
         notes.append("bf16 is emulated on this processor, so it is not measured")
     if plan.quick or not (shutil.which("g++") or shutil.which("cl")):
         notes.append("torch.compile is not measured: it takes a minute and a C++ compiler")
     else:
-        ways[f"PyTorch, compiled, L{top}"] = partial(torch_way, torch.compile(packed), top, "auto")
+        compiled: Any = torch.compile(packed)
+        ways[f"PyTorch, compiled, L{top}"] = torch_heads(compiled, top)
     for level in levels:
         ways[f"ONNX Runtime, fp32, L{level}"] = onnx_way(SHIPPED_ONNX, level)
     try:
@@ -91,16 +86,15 @@ def _ways(
     return ways, notes
 
 
-def onnx_way(file: Path, level: int) -> Network:
+def onnx_way(file: Path, level: int) -> Heads:
     """An exported network at a level."""
     engine = OnnxEngine(file, level)
 
-    def run(frame: Tensor) -> Tensor:
+    def run(frame: Tensor) -> list[Tensor]:
         height, width = frame.shape[-2:]
-        right, bottom = -width % engine.stride, -height % engine.stride
-        padded = torch.nn.functional.pad(frame.float(), (0, right, 0, bottom), mode="replicate").byte()
-        (logits,) = engine.session.run([engine.output], {"image": padded.numpy()})
-        return torch.from_numpy(logits[..., :height, :width])
+        padded = pad_to_stride(frame, engine.stride).numpy()
+        (logits,) = engine.session.run([engine.output], {"image": padded})
+        return [torch.from_numpy(logits[..., :height, :width])]
 
     return run
 
@@ -115,12 +109,3 @@ def _frames(metadata: dict[str, Any], config: Config, plan: Plan) -> tuple[Polyp
     return PolypDataset(
         dataset.cache, dataset.frames[:: -(-len(dataset) // wanted)], full_size_masks=True
     ), what
-
-
-def mean_dice(way: Network, dataset: PolypDataset) -> float:
-    """The mean per-image Dice of the frames with a polyp, each at the size of its mask."""
-    counts = []
-    for image, mask in (dataset[index] for index in range(len(dataset))):
-        logits = resize_logits(way(image[None]), (mask.shape[-2], mask.shape[-1]))
-        counts.append(count_pixels(logits > 0, mask[None] > 0))
-    return dice_score(concatenate(counts)).nanmean().item()

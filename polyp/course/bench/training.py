@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from polyp.config import Config, configure
 from polyp.course.bench.turns import Plan, Section, Timed, gemm_rate, take_turns
@@ -15,6 +14,7 @@ from polyp.model.losses import bce_dice_loss, deep_supervision
 from polyp.model.metrics import count_pixels, iou_score
 from polyp.model.network import build_model
 from polyp.run.hardware import autocast, has_fast_bf16, to_device
+from polyp.run.levels import multiply_adds
 from polyp.run.training import make_optimizer
 
 WIDTHS = (32, 64, 128, 256, 512)
@@ -156,9 +156,9 @@ def random_batch(plan: Plan, size: tuple[int, int], frames: int) -> Batch:
 
 def step_gflop(config: Config, size: tuple[int, int]) -> float:
     """GFLOP of the convolutions per frame; a multiply-add counts as two, and backward as twice forward."""
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        build_model(config)(torch.zeros(1, 3, *size))
-    return 3 * counter.get_total_flops() / 1e9
+    with torch.device("meta"):
+        model = build_model(config).eval()
+        return 3 * 2 * multiply_adds(model, size, model.depth) / 1e9
 
 
 def _precision(plan: Plan) -> str:

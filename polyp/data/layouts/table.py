@@ -33,10 +33,12 @@ def read(place: Path) -> Listing | None:
     columns = _columns(place, header)
     images = [row[columns["image"]] for row in rows]
     names = frame_names(images)
+    seen: set[str] = set()
     for number, (name, image) in enumerate(zip(names, images, strict=True), 2):
-        if not image or names.index(name) < number - 2:
+        if not image or name in seen:
             what = f"image {image!r} is listed twice; keep one line" if image else "no image"
             raise DataError(f"{place}, line {number}: {what}")
+        seen.add(name)
     files = {name: place.parent / image for name, image in zip(names, images, strict=True)}
     masks = {
         name: place.parent / cell

@@ -8,13 +8,14 @@ import torch
 
 from polyp.model.intervals import bootstrap
 from polyp.model.metrics import SCORES, Counts, summarise
+from polyp.run.details import size_of
 
 FEW_GROUPS = 10  # an interval from fewer groups is hardly worth its name
-# The polyp's share of the frame, as in docs/results.md.
-SIZES = {
-    "small (below 5 % of the frame)": (0, 0.05),
-    "medium (5 to 10 %)": (0.05, 0.1),
-    "large (10 % or more)": (0.1, 1.01),
+# Of `details.SIZES`, in this order.
+SIZE_NAMES = {
+    "small": "small (below 5 % of the frame)",
+    "medium": "medium (5 to 10 %)",
+    "large": "large (10 % or more)",
 }
 TITLES = {"dice": "Dice", "iou": "IoU", "precision": "precision", "recall": "recall (sensitivity)"}
 
@@ -93,11 +94,12 @@ class Size(NamedTuple):
 
 
 def by_size(table: pd.DataFrame) -> list[Size]:
-    """The mean Dice of the frames of each of `SIZES`."""
+    """The mean Dice of the frames with a polyp, by how much of the frame is polyp."""
     share = (table["tp"] + table["fn"]) / table[list(Counts._fields)].sum(axis=1)
+    sizes = share.map(size_of)
     found = []
-    for name, (least, below) in SIZES.items():
-        dice = table["dice"][(share > 0) & (share >= least) & (share < below)]
+    for size, name in SIZE_NAMES.items():
+        dice = table["dice"][(share > 0) & (sizes == size)]
         found.append(Size(name, len(dice), float(dice.mean()) if len(dice) else None))
     return found
 
