@@ -11,7 +11,7 @@ import polyp
 
 HOUSE = Path(polyp.__file__).parent
 # From the ground floor up. Rooms on one floor do not import each other.
-FLOORS = [{"errors"}, {"disk", "config"}, {"data", "model"}, {"run"}, {"course"}, {"__main__"}]
+FLOORS = [{"errors"}, {"disk", "config"}, {"data", "model"}, {"run"}, {"course"}, {"commands"}, {"__main__"}]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
