@@ -18,7 +18,7 @@ from polyp.model.losses import LOSSES
 from polyp.model.network import SegmentationNetwork, build_model
 from polyp.run import checkpoint, distributed, listeners
 from polyp.run.folder import ADJUSTABLE, RunFolder
-from polyp.run.hardware import choose_device, to_device
+from polyp.run.hardware import choose_device, to_device, to_training_device
 from polyp.run.levels import level_table
 from polyp.run.progress import Progress
 from polyp.run.training import Epoch, Row, make_optimizer, new_model, train
@@ -181,7 +181,7 @@ def _restore(folder: RunFolder, config: Config, data: Splits) -> State:
     # versions up to 0.2 kept no prints
     if metadata["data"] != data.about or metadata.get("split", data.prints) != data.prints:
         raise UsageError(f"{folder.path}: the data has changed since this run began; start a new run")
-    model = to_device(build_model(config), config.device)
+    model = to_training_device(build_model(config), config.device, config.precision)
     optimizer = make_optimizer(model, config)
     checkpoint.restore_model(model, tensors, folder.last)
     checkpoint.restore_optimizer(optimizer, model, tensors)

@@ -24,7 +24,7 @@ from polyp.model.metrics import AverageMeter, Counts, concatenate, count_pixels,
 from polyp.model.network import EfficientUNetPlusPlus, SegmentationNetwork, build_model
 from polyp.run import distributed
 from polyp.run.checkpoint import find_checkpoint, read_checkpoint, restore_model
-from polyp.run.hardware import autocast, to_device
+from polyp.run.hardware import autocast, to_training_device
 from polyp.run.loading import TrainingLoader, scoring_loader
 from polyp.run.shared_norm import shared_statistics
 from polyp.run.validation import Validation, validate
@@ -234,7 +234,7 @@ def new_model(config: Config) -> SegmentationNetwork:
         restore_model(model, read_checkpoint(file)[0], file)
     elif isinstance(model, EfficientUNetPlusPlus) and config.pretrained:
         load_imagenet(model.encoder, config.encoder)
-    return to_device(model, config.device)
+    return to_training_device(model, config.device, config.precision)
 
 
 def make_optimizer(model: SegmentationNetwork, config: Config) -> torch.optim.AdamW:

@@ -35,7 +35,7 @@ class Timing:
 
 def measure(plan: Plan, folder: Path) -> Section:
     """Frames of 288 x 384, by the bundled model."""
-    data = write_dataset(folder / "frames", sequences=2, frames=4 if plan.quick else 20)
+    data = write_dataset(folder / "frames", sequences=2, frames=2 if plan.quick else 20)
     frames = sum(1 for _ in (data / "images").iterdir())
     number = itertools.count()
     timings: dict[str, Timing] = {}
@@ -56,7 +56,7 @@ def measure(plan: Plan, folder: Path) -> Section:
         "as it comes, four looks": side("as it comes, four looks"),
         "as it comes, one look": side("as it comes, one look", second_look=False),
     }
-    times = take_turns(sides, min(plan.rounds, 3), "PyTorch, four looks")
+    times = take_turns(sides, 1 if plan.quick else plan.rounds, "PyTorch, four looks")
     rows = [
         {
             "way": name,

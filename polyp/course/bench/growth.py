@@ -15,26 +15,26 @@ WIDTHS = (8, 16, 32, 64, 128)
 
 def measure(plan: Plan, folder: Path) -> Section:
     """Training steps of UNet++; the exponent p of time ~ size ** p is fitted to the logarithms."""
-    halves = 2 if plan.quick else 3
+    halves, images, largest = (2, 2, 128) if plan.quick else (3, 8, 256)
     factors = [2.0**-step for step in reversed(range(halves))]
 
-    def step(images: float = 1, side: float = 1, width: float = 1) -> Callable[[], object]:
+    def step(frames: int = 2, side: float = 1, width: float = 1) -> Callable[[], object]:
         config = Config(widths=tuple(round(width * channels) for channels in WIDTHS))
-        size = round(256 * side)
-        return our_step(config, plan, random_batch(plan, (size, size), round(8 * images)))
+        size = round(largest * side)
+        return our_step(config, plan, random_batch(plan, (size, size), frames))
 
     varied: dict[str, tuple[list[float], list[Callable[[], object]]]] = {
         "images in a batch": (
-            [8 * factor for factor in factors],
-            [step(images=factor) for factor in factors],
+            [images * factor for factor in factors],
+            [step(frames=round(images * factor)) for factor in factors],
         ),
         "pixels of a frame": (
-            [(256 * factor) ** 2 for factor in factors],
-            [step(images=0.25, side=factor) for factor in factors],
+            [(largest * factor) ** 2 for factor in factors],
+            [step(side=factor) for factor in factors],
         ),
         "channels of every node": (
             [WIDTHS[0] * factor for factor in factors],
-            [step(images=0.25, width=factor) for factor in factors],
+            [step(width=factor) for factor in factors],
         ),
     }
     rows = []
@@ -46,8 +46,8 @@ def measure(plan: Plan, folder: Path) -> Section:
                 "what": name,
                 "from": sizes[0],
                 "to": sizes[-1],
-                "ms_from": 1000 * times[0],
-                "ms_to": 1000 * times[-1],
+                "ms_from": 1000 * times[0] / plan.steps,
+                "ms_to": 1000 * times[-1] / plan.steps,
                 "exponent": float(exponent),
             }
         )

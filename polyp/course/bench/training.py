@@ -9,65 +9,71 @@ import torch
 from torch import Tensor, nn
 
 from polyp.config import Config, configure
-from polyp.course.bench.turns import Plan, Section, Timed, gemm_rate, take_turns
+from polyp.course.bench.turns import Plan, Section, Timed, gemm_rate, take_turns, with_usual_memory
 from polyp.model.losses import bce_dice_loss, deep_supervision
 from polyp.model.metrics import count_pixels, iou_score
 from polyp.model.network import build_model
-from polyp.run.hardware import autocast, has_fast_bf16, to_device
+from polyp.run.hardware import autocast, has_fast_bf16, to_device, to_training_device
 from polyp.run.levels import multiply_adds
 from polyp.run.training import make_optimizer
 
 WIDTHS = (32, 64, 128, 256, 512)
 PLAIN = "plain PyTorch: fp32, NCHW, .item() and NumPy IoU each step"
 MONAI = "MONAI BasicUNetPlusPlus, the plain recipe"
-NO_MONAI = "MONAI is not installed, so it is not compared: pip install monai"
+NO_MONAI = "MONAI is not compared: it is not installed (pip install monai), or the bench is --quick"
 Batch = tuple[Tensor, Tensor]
 
 
 def measure(plan: Plan, folder: Path) -> Section:
     """The full-width UNet++ with deep supervision."""
     config = Config(widths=(8, 16, 32, 64, 128) if plan.quick else WIDTHS)
-    batch = random_batch(plan, (256, 256), 2 if plan.quick else 8)
+    batch = random_batch(plan, (128, 128) if plan.quick else (256, 256), 2 if plan.quick else 8)
     models = {
-        f"ours: {_precision(plan)}, channels_last, nothing fetched": our_step(config, plan, batch),
+        f"ours: {_precision(plan)}, nothing fetched": our_step(config, plan, batch),
         PLAIN: plain_step(build_model(config).to(plan.device), plan, batch),
     }
     notes = []
-    if find_spec("monai"):
+    if _has_monai(plan):
         models[MONAI] = plain_step(monai_network(config.widths).to(plan.device), plan, batch)
     else:
         notes.append(NO_MONAI)
-    title = f"A training step: UNet++ with widths {config.widths}, 256 x 256, batch {len(batch[0])}"
+    title = f"A training step: UNet++ with widths {config.widths}, {_size(batch[0])}, batch {len(batch[0])}"
     return _section(title, models, plan, batch, config, notes, PLAIN)
 
 
 def measure_forward(plan: Plan, folder: Path) -> Section:
     """The same network looking at the same batch, without learning."""
     config = Config(widths=(8, 16, 32, 64, 128) if plan.quick else WIDTHS)
-    image, _ = random_batch(plan, (256, 256), 2 if plan.quick else 8)
+    image, _ = random_batch(plan, (128, 128) if plan.quick else (256, 256), 2 if plan.quick else 8)
     ways: dict[str, Callable[[], object]] = {
-        f"ours: {_precision(plan)}, channels_last": _forward(to_device(build_model(config)), image, "auto"),
-        "plain PyTorch: fp32, NCHW": _forward(build_model(config).to(plan.device), image, "fp32"),
+        f"ours: {_precision(plan)}, channels_last": _forward(
+            to_device(build_model(config)), plan, image, "auto"
+        ),
+        "plain PyTorch: fp32, NCHW": with_usual_memory(
+            _forward(build_model(config).to(plan.device), plan, image, "fp32")
+        ),
     }
-    if find_spec("monai"):
+    if _has_monai(plan):
         network = monai_network(config.widths).to(plan.device)
-        ways["MONAI BasicUNetPlusPlus, fp32, NCHW"] = _forward(network, image.float(), "fp32")
+        ways["MONAI BasicUNetPlusPlus, fp32, NCHW"] = with_usual_memory(
+            _forward(network, plan, image.float(), "fp32")
+        )
     times = take_turns(ways, plan.rounds, "plain PyTorch: fp32, NCHW")
     rows = [
-        {"way": name, "ms_per_frame": 1000 * timed.seconds / len(image), "ratio": timed.ratio}
+        {"way": name, "ms_per_frame": 1000 * timed.seconds / plan.steps / len(image), "ratio": timed.ratio}
         for name, timed in times.items()
     ]
-    title = f"Inference: UNet++ with widths {config.widths}, 256 x 256, batch {len(image)}"
-    return Section(title, rows, () if find_spec("monai") else (NO_MONAI,))
+    title = f"Inference: UNet++ with widths {config.widths}, {_size(image)}, batch {len(image)}"
+    return Section(title, rows, () if _has_monai(plan) else (NO_MONAI,))
 
 
-def _forward(network: nn.Module, image: Tensor, precision: str) -> Callable[[], object]:
+def _forward(network: nn.Module, plan: Plan, image: Tensor, precision: str) -> Callable[[], object]:
     network.eval()
 
     @torch.inference_mode()
     def look() -> object:
         with autocast(image.device, precision):
-            return network(image)
+            return [network(image) for _ in range(plan.steps)]
 
     return look
 
@@ -75,7 +81,7 @@ def _forward(network: nn.Module, image: Tensor, precision: str) -> Callable[[], 
 def measure_shipped(plan: Plan, folder: Path) -> Section:
     """The network of preset `transfer`, in each precision."""
     config = configure("transfer", pretrained=False)
-    batch = random_batch(plan, config.size, 2 if plan.quick else 8)
+    batch = random_batch(plan, (128, 128) if plan.quick else config.size, 2 if plan.quick else 8)
     models = {PLAIN: plain_step(build_model(config).to(plan.device), plan, batch)}
     models["ours, fp32"] = our_step(config, plan, batch, "fp32")
     notes = []
@@ -83,14 +89,13 @@ def measure_shipped(plan: Plan, folder: Path) -> Section:
         models["ours, bf16"] = our_step(config, plan, batch, "bf16")
     else:
         notes.append("bf16 is emulated on this processor, so it is not measured")
-    height, width = config.size
-    title = f"A training step: EfficientNet-Lite0 UNet++, {height} x {width}, batch {len(batch[0])}"
+    title = f"A training step: EfficientNet-Lite0 UNet++, {_size(batch[0])}, batch {len(batch[0])}"
     return _section(title, models, plan, batch, config, notes, PLAIN)
 
 
 def our_step(config: Config, plan: Plan, batch: Batch, precision: str = "auto") -> Callable[[], object]:
     """A turn of steps as `polyp.train` takes them; the numbers are fetched after the last."""
-    model = to_device(build_model(config), config.device).train()
+    model = to_training_device(build_model(config), precision=precision).train()
     optimizer, (image, target) = make_optimizer(model, config), batch
 
     def steps() -> list[float]:
@@ -128,7 +133,11 @@ def plain_step(model: nn.Module, plan: Plan, batch: Batch) -> Callable[[], objec
             kept += [loss.item(), float(iou)]
         return kept
 
-    return steps
+    return with_usual_memory(steps)
+
+
+def _has_monai(plan: Plan) -> bool:
+    return not plan.quick and find_spec("monai") is not None  # its import alone takes seconds
 
 
 def monai_network(widths: tuple[int, ...]) -> nn.Module:
@@ -159,6 +168,10 @@ def step_gflop(config: Config, size: tuple[int, int]) -> float:
     with torch.device("meta"):
         model = build_model(config).eval()
         return 3 * 2 * multiply_adds(model, size, model.depth) / 1e9
+
+
+def _size(image: Tensor) -> str:
+    return " x ".join(map(str, image.shape[-2:]))
 
 
 def _precision(plan: Plan) -> str:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from polyp.run.hardware import keep_memory
+
 
 class Plan(NamedTuple):
     """How much to measure, and where."""
@@ -17,12 +19,12 @@ class Plan(NamedTuple):
     @property
     def rounds(self) -> int:
         """How often each side takes its turn, after one turn to warm up."""
-        return 2 if self.quick else 4
+        return 2 if self.quick else 3
 
     @property
     def steps(self) -> int:
-        """Training steps in a turn: some on a GPU, which works ahead until a number is fetched."""
-        return 10 if self.device.type == "cuda" else 1
+        """How often a turn does its work: the first warms memory; a GPU works ahead until one is fetched."""
+        return 10 if self.device.type == "cuda" else 2
 
 
 class Section(NamedTuple):
@@ -61,6 +63,19 @@ def take_turns(sides: Mapping[str, Callable[[], object]], rounds: int, reference
         ratios = [theirs / ours for theirs, ours in zip(times[reference], own, strict=True)]
         found[name] = Timed(median(own), median(ratios), min(ratios), max(ratios))
     return found
+
+
+def with_usual_memory(work: Callable[[], object]) -> Callable[[], object]:
+    """The same work where the C library gives freed memory back, as it does without `keep_memory`."""
+
+    def wrapped() -> object:
+        keep_memory(False)
+        try:
+            return work()
+        finally:
+            keep_memory()
+
+    return wrapped
 
 
 def stopwatch(work: Callable[[], object]) -> float:
