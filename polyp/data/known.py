@@ -14,7 +14,7 @@ from polyp.data.layouts import open_place
 from polyp.data.layouts.folders import layout, subfolders
 from polyp.data.pairs import Pair, find_pairs, read_pair, read_sequences
 from polyp.disk import is_empty, make_folder, new_folder, project_root, write_atomic
-from polyp.errors import DataError, UsageError, did_you_mean, name_some
+from polyp.errors import DataError, UsageError, did_you_mean, name_some, nearest
 
 CLINICDB_KAGGLE = "balraj98/cvcclinicdb"
 KVASIR_URL = "https://datasets.simula.no/downloads/kvasir-seg.zip"
@@ -120,6 +120,8 @@ def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Pa
             return folder
         if not (os.sep in name and path is not None):  # else the folder has moved, and `path` says where to
             remark = "; say where it is now with --data-path" if os.sep in name else ""
+            if folder.suffix and (other := nearest(folder.name, _names_in(folder.parent))):
+                remark = f"; did you mean '{folder.with_name(other)}'?"
             near = remark or f"; {did_you_mean(name.lower(), DATASETS)}"
             raise UsageError(f"{name!r}: no such dataset or folder{near}")
     if path is not None:
@@ -139,6 +141,10 @@ def find_dataset(name_or_path: str | Path, path: str | Path | None = None) -> Pa
         f"{name}: not found{remark}; {download}{_by_hand(name)}, "
         "or set POLYP_DATA to the folder that holds it"
     )
+
+
+def _names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
 
 
 def _home(name: str) -> Path:

@@ -238,7 +238,8 @@ def read_split(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise UsageError(f"split_file is {str(path)!r}: no such file")
+        what = "a folder; expected a CSV" if path.is_dir() else "no such file"
+        raise UsageError(f"split_file is {str(path)!r}: {what}")
     try:
         table = pd.read_csv(path, dtype={"frame": str, "part": str}, na_filter=False, encoding="utf-8-sig")
     except ValueError as error:  # not UTF-8, or not a table

@@ -253,6 +253,13 @@ def test_any_folder_is_a_dataset(tmp_path):
     assert find_dataset(str(tmp_path)) == tmp_path
 
 
+def test_a_misspelt_table(tmp_path):
+    (tmp_path / "pairs.csv").write_text("image,mask\n")
+    assert f"did you mean '{tmp_path / 'pairs.csv'}'?" in error_of(
+        find_dataset, str(tmp_path / "pairs.cvs"), kind=UsageError
+    )
+
+
 def test_the_path_then_the_variable_then_the_project(tmp_path, project, monkeypatch):
     mine, other = write_pairs(tmp_path / "mine"), write_pairs(tmp_path / "shelf" / "Kvasir-SEG").parent
     here = write_pairs(project / "data" / "kvasir-seg")

@@ -240,3 +240,6 @@ def test_a_split_file_that_is_gone(frames_folder, tmp_path):
     (tmp_path / "own.csv").unlink()
     with pytest.raises(UsageError, match=r"split_file is '.*own.csv': no such file"):
         open_data(config)
+    (tmp_path / "own.csv").mkdir()
+    with pytest.raises(UsageError, match=r"split_file is '.*own.csv': a folder; expected a CSV"):
+        open_data(config)

@@ -90,8 +90,14 @@ def frame_names(files: Iterable[str]) -> list[str]:
     paths = [PurePath(file.replace("\\", "/")) for file in files]
     stems = [path.stem for path in paths]
     if len(set(stems)) < len(stems):
-        stems = [str(path.with_suffix("").as_posix()).lstrip("./") if path.name else "" for path in paths]
+        stems = [_without_suffix(path) if path.name else "" for path in paths]
     return [normal(stem) for stem in stems]
+
+
+def _without_suffix(path: PurePath) -> str:
+    """The path as a name: `..` would lead out of any folder that such a name is written in."""
+    parts = ("up" if part == ".." else part for part in path.with_suffix("").parts if part != path.anchor)
+    return "/".join(parts)
 
 
 def several(names: Iterable[object], what: str) -> str:

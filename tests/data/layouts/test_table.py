@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,17 @@ def test_what_a_table_says_of_its_frames(table, tiny):
     assert (len(data.train), len(data.val), data.test) == (8, 4, None)
     assert open_data(changed(tiny, data=str(path), split="sequence")).about["groups"] == "video"
     assert "its column patient as sequence; its column hospital as centre" in found_in(path)
+
+
+def test_paths_that_lead_out_of_the_tables_folder(table, tmp_path):
+    """Frames of one name are told apart, and no name leads out of a folder that it is written in."""
+    shutil.copytree(tmp_path / "b", tmp_path / "lists" / "b")
+    rows = "../a/1.png,../a_drawn/1.png\n../b/1.png,../b_drawn/1.png\nb/1.png,../b_drawn/1.png\n"
+    assert [pair.frame for pair in find_pairs(table("image,mask\n" + rows, "lists/pairs.csv"))] == [
+        "b/1",
+        "up/a/1",
+        "up/b/1",
+    ]
 
 
 @pytest.mark.parametrize(
