@@ -99,6 +99,25 @@ def test_it_prints_tables_and_writes_them(monkeypatch, tmp_path, capsys):
     assert found["threads"] == torch.get_num_threads()
 
 
+def test_one_section_again_keeps_the_others_of_the_same_machine(tmp_path, capsys):
+    out = tmp_path / "bench.json"
+    first = bench(quick=True, out=out, only=("processes",))
+    out.write_text(json.dumps(first | {"sections": {"loading": {"rows": [1]}, "processes": {"rows": [2]}}}))
+    bench(quick=True, out=out, only=("processes",))
+    assert {name: s["rows"] for name, s in json.loads(out.read_text())["sections"].items()} == {
+        "loading": [1],
+        "processes": [],
+    }
+    for other in (
+        json.dumps(first | {"torch": "0", "sections": {"loading": {"rows": [1]}}}),
+        "{}",
+        "[1]",
+        "x",
+    ):
+        out.write_text(other)
+        assert bench(quick=True, out=out, only=("processes",))["sections"].keys() == {"processes"}
+
+
 def test_two_processes_are_measured_by_training(tmp_path):
     data = processes.write_dataset(tmp_path / "frames", sequences=6, frames=4, height=48, width=64)
     with pytest.MonkeyPatch.context() as patch:

@@ -40,7 +40,7 @@ def bench(quick: bool = False, out: str | Path | None = None, only: tuple[str, .
     Args:
         quick: fewer rounds of smaller work, under a minute on 2 cores; its ratios are a first impression.
         out: a JSON file.
-        only: which `SECTIONS`; all by default.
+        only: which `SECTIONS`; all by default. Others that `out` holds from this machine are kept there.
 
     Returns:
         what made the figures (machine, cores, threads, torch, date), and `sections`: for each its title,
@@ -58,6 +58,8 @@ def bench(quick: bool = False, out: str | Path | None = None, only: tuple[str, .
         "quick": quick,
         "sections": {},
     }
+    if only and out is not None:
+        found["sections"] = _kept(Path(out), found)
     print(f"{found['machine']} ({found['processor']}), {found['threads']} threads, torch {found['torch']}")
     for name in only or SECTIONS:
         with tempfile.TemporaryDirectory() as folder:
@@ -69,6 +71,16 @@ def bench(quick: bool = False, out: str | Path | None = None, only: tuple[str, .
         if out is not None:  # after each, so that an interrupted run keeps what it measured
             write_atomic(out, json.dumps(found, indent=1) + "\n")
     return found
+
+
+def _kept(out: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """The sections of an earlier run that the same machine, packages and amount of work made."""
+    try:
+        earlier = json.loads(out.read_text())
+        same = all(earlier[name] == found[name] for name in found if name not in ("date", "sections"))
+        return dict(earlier["sections"]) if same else {}
+    except (OSError, ValueError, TypeError, KeyError):  # nothing there, or nothing of ours
+        return {}
 
 
 def processor() -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from polyp.config import Config, configure
-from polyp.course.bench.turns import Plan, Section, Timed, gemm_rate, take_turns, with_usual_memory
+from polyp.course.bench.turns import Gemm, Plan, Section, Timed, take_turns, with_usual_memory
 from polyp.model.losses import bce_dice_loss, deep_supervision
 from polyp.model.metrics import count_pixels, iou_score
 from polyp.model.network import build_model
@@ -187,11 +187,13 @@ def _section(
     notes: list[str],
     reference: str,
 ) -> Section:
-    times = take_turns(steps, plan.rounds, reference)
-    frames, gflop = plan.steps * len(batch[0]), step_gflop(config, (batch[0].shape[-2], batch[0].shape[-1]))
-    rates = {"fp32": gemm_rate(torch.float32, plan.device, plan.rounds)}
+    dtypes = {"fp32": torch.float32}
     if has_fast_bf16(plan.device):
-        rates["bf16"] = gemm_rate(torch.bfloat16, plan.device, plan.rounds)
+        dtypes["bf16"] = torch.bfloat16
+    products = {name: Gemm(dtype, plan.device) for name, dtype in dtypes.items()}
+    times = take_turns(steps | products, plan.rounds, reference)
+    rates = {name: product.gflop / times.pop(name).seconds for name, product in products.items()}
+    frames, gflop = plan.steps * len(batch[0]), step_gflop(config, (batch[0].shape[-2], batch[0].shape[-1]))
 
     def row(name: str, timed: Timed) -> dict:
         found = {"way": name, "ms_per_frame": 1000 * timed.seconds / frames, "ratio": timed.ratio}
