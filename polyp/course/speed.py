@@ -3,7 +3,6 @@
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from polyp.course.experiments import read_result
@@ -61,25 +60,44 @@ def _cell(name: str, value: Any) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def _whole(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the pruned networks, which see less: of `..., L1` to `..., L4`, the last."""
+    levels = {row["way"].rpartition(", L")[2] for row in rows if ", L" in row["way"]}
+    return [row for row in rows if not levels or row["way"].endswith(f", L{max(levels)}")]
+
+
 def speed_chart() -> Figure:
-    """One bar per way of the sections that compare speed: how many times as fast as the plain one."""
+    """One bar per way of the sections that compare speed: how many times as fast as the plain one.
+
+    Of the bundled network's levels only the deepest: the others see less.
+    """
     bench = read_result("bench")["sections"]
     chosen = {
-        "training": "a training step of UNet++",
-        "forward": "UNet++ on a batch",
-        "inference": "the bundled network on a frame",
-        "files": "files to masks",
+        "training": "A training step of the full-width UNet++, 256 x 256",
+        "forward": "The same network, inference",
+        "shipped": "A training step of the EfficientNet-Lite0 UNet++",
+        "inference": "The bundled network on a frame",
+        "files": "From picture files to mask files",
     }
-    bars = [(title, row) for name, title in chosen.items() if name in bench for row in bench[name]["rows"]]
-    figure = Figure(figsize=(8.5, 0.3 * len(bars) + 1.4), layout="constrained")
+    groups = {title: _whole(bench[name]["rows"]) for name, title in chosen.items() if name in bench}
+    height = sum(len(rows) + 1.3 for rows in groups.values())
+    figure = Figure(figsize=(8, 0.24 * height + 0.5), layout="constrained")
     axes = figure.subplots()
-    places = np.arange(len(bars))[::-1] + [-0.6 * list(chosen.values()).index(title) for title, _ in bars]
-    ratios = [row["ratio"] for _, row in bars]
-    axes.barh(places, ratios, color=[ORANGE if ratio == 1 else BLUE for ratio in ratios], height=0.75)
-    for place, (_, row) in zip(places, bars, strict=True):
-        axes.text(row["ratio"], place, f" {row['ratio']:.2g}", va="center", fontsize=9)
-    axes.set(yticks=places, yticklabels=[f"{title}: {row['way']}" for title, row in bars])
-    axes.tick_params(axis="y", labelsize=8, length=0)
-    axes.set(xlabel="times as fast as the orange bar of its group", xlim=(0, 1.12 * max(ratios)))
+    place, places, names = 0.0, [], []
+    for title, rows in groups.items():
+        axes.text(0, place, title, fontsize=9, fontweight="bold", va="center")
+        for row in rows:
+            place -= 1
+            ratio = row["ratio"]
+            axes.barh(place, ratio, color=ORANGE if ratio == 1 else BLUE, height=0.75)
+            axes.text(ratio, place, f" {ratio:.2g}", va="center", fontsize=9)
+            places.append(place)
+            names.append(row["way"])
+        place -= 1.3
+    axes.set_yticks(places, names, fontsize=8.5)
+    axes.tick_params(axis="y", length=0)
+    axes.set(
+        ylim=(place + 0.6, 0.6), xlim=(0, 1.05 * axes.get_xlim()[1]), xlabel="times as fast as the orange bar"
+    )
     axes.spines[["top", "right"]].set_visible(False)
     return figure
