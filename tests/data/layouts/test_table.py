@@ -70,9 +70,9 @@ def test_paths_that_lead_out_of_the_tables_folder(table, tmp_path):
     shutil.copytree(tmp_path / "b", tmp_path / "lists" / "b")
     rows = "../a/1.png,../a_drawn/1.png\n../b/1.png,../b_drawn/1.png\nb/1.png,../b_drawn/1.png\n"
     assert [pair.frame for pair in find_pairs(table("image,mask\n" + rows, "lists/pairs.csv"))] == [
-        "b/1",
         "up/a/1",
         "up/b/1",
+        "b/1",
     ]
 
 
