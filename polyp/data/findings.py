@@ -124,7 +124,7 @@ class Survey:
             ("exact duplicates", self._duplicates_line()),
             ("one frame, two masks", _counted([f"{a} = {b} IoU {iou:.2f}" for a, b, iou in self.two_masks])),
             ("frames with a near twin", str(self.near_duplicates)),
-            ("near twins across videos", _counted([f"{a} ~ {b}" for a, b, _ in self.near_pairs], most=6)),
+            ("near twins across videos" if self.sequences else "pairs of near twins", self._twins_line()),
             *([("train, val, test share", _counted(self.across_parts))] if self.across_parts else []),
             ("sequences", self._sequences_line()),
             ("hospitals", _tally(Counter(map(str, self.centres.values()))) if self.centres else "none given"),
@@ -139,6 +139,9 @@ class Survey:
     def _inside(self, message: str) -> str:
         """The message with its file relative to the folder, which the top of the table names."""
         return message.replace(f"{self.folder}{os.sep}", "")
+
+    def _twins_line(self) -> str:
+        return _counted([f"{a} ~ {b}" for a, b, _ in self.near_pairs], most=6)
 
     def _negatives_line(self) -> str:
         told = f"{self.negatives} {self.negatives_are}"
