@@ -87,6 +87,7 @@ def test_near_twins_of_one_video_are_counted_not_named(folder):
     assert facts.near_pairs == []
     (folder / "sequences.csv").unlink()
     assert [set(pair[:2]) for pair in survey(folder).near_pairs] == [{"1", "2"}]
+    assert "pairs of near twins       1 (" in str(survey(folder))  # which video each is of is not known
 
 
 def test_one_frame_with_two_masks(folder):
