@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from polyp.config import PRESETS
-from polyp.course.report import CHART, FRONT
+from polyp.course.report import CHART, FRONT, SPEED
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -72,7 +72,7 @@ def test_no_frame_is_committed():
     )
     sample = [picture for picture in pictures if picture.startswith("polyp/data/sample/")]
     assert len(sample) == 24  # each with its mask; tests/data/test_sample.py looks at them
-    assert sorted(set(pictures) - set(sample)) == sorted(path.as_posix() for path in (CHART, FRONT))
+    assert sorted(set(pictures) - set(sample)) == sorted(path.as_posix() for path in (CHART, FRONT, SPEED))
 
 
 def test_types_are_checked():
