@@ -19,6 +19,7 @@ from polyp.commands import (
     info,
     page,
     predict,
+    progress,
     report,
     score,
     sweep,
@@ -29,7 +30,10 @@ from polyp.commands.parser import Parser
 from polyp.errors import DataError, UsageError
 
 # As `polyp --help` lists them. What loads torch they import in `run`: help should not take seconds.
-COMMANDS = (data, train, validate, page, predict, info, sweep, export, score, experiment, report, bench)
+COMMANDS = (
+    *(data, train, validate, page, predict, info, sweep, export, score),
+    *(progress, experiment, report, bench),
+)
 
 # Packages that the extras of pyproject.toml bring, and the extra that a command needs if not `train`.
 OPTIONAL = {

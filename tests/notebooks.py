@@ -1,5 +1,6 @@
 """The notebooks as tests see them."""
 
+import html
 import re
 from pathlib import Path
 
@@ -32,6 +33,27 @@ def text_of(output):
     if output.output_type == "stream":
         return output.text
     return "".join(output.get("data", {}).get("text/plain", ""))
+
+
+def description_of(output):
+    """What a picture or a flipbook says to those who cannot see it; None for any other output."""
+    for kind, content in output.get("data", {}).items():
+        if kind in ("image/png", "image/jpeg"):
+            return output.metadata.get(kind, {}).get("alt", "")
+        if kind == "text/html" and (picture := re.search(r'<img [^>]*alt="([^"]*)"', content)):
+            return html.unescape(picture[1])
+    return None
+
+
+def minutes_of(notebook):
+    """Reading and solving by measure: 200 words and one figure in a minute, four minutes per exercise.
+
+    All text counts, also what is folded.
+    """
+    words = sum(len(text.split()) for text in markdown(notebook))
+    exercises = sum("exercise" in tags(cell) for cell in code_cells(notebook))
+    figures = sum(description_of(o) is not None for cell in code_cells(notebook) for o in cell.outputs)
+    return words / 200 + 4 * exercises + figures
 
 
 def solution_of(markdown_cell):

@@ -2,10 +2,12 @@
 
 import importlib.util
 import json
+import math
 import re
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -19,8 +21,10 @@ from tests.notebooks import (
     NOTEBOOKS,
     ROOT,
     code_cells,
+    description_of,
     each_notebook,
     markdown,
+    minutes_of,
     read,
     solution_of,
     tags,
@@ -85,7 +89,7 @@ def test_it_closes_as_they_all_do(path):
 @each_notebook
 def test_it_is_fit_to_be_committed(path):
     notebook, content = read(path), path.read_text()
-    assert len(content) < 1_000_000
+    assert len(content) < 2_500_000
     assert notebook.metadata.kernelspec.name == "python3"
     assert "widgets" not in notebook.metadata
     assert not re.search(r"/(home|root|tmp|work|Users|content)/\w", content)
@@ -93,8 +97,8 @@ def test_it_is_fit_to_be_committed(path):
         for output in cell.get("outputs", []):
             assert output.output_type != "error", number
             assert len(text_of(output).splitlines()) <= 40, number
-            if "image/png" in output.get("data", {}):
-                alt = output.metadata.get("image/png", {}).get("alt", "")
+            assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {}), number
+            if (alt := description_of(output)) is not None:
                 assert len(alt) > 20, f"cell {number}: the picture has no description"
         if cell.cell_type == "markdown":
             assert not re.search(r"!\[\s*\]", cell.source), number
@@ -119,7 +123,7 @@ def test_enough_outputs_are_compared(path):
         cell
         for cell in code_cells(notebook)
         if "nbval-ignore-output" not in tags(cell)
-        and any(text_of(o) for o in cell.outputs if "image/png" not in o.get("data", {}))
+        and any(text_of(o) for o in cell.outputs if description_of(o) is None)
     ]
     assert len(compared) >= notebook.metadata["polyp"]["compared"] >= 4
 
@@ -144,6 +148,59 @@ def test_stubs_are_answered_not_yet(path):
     assert len(exercises) >= 3
     for cell in exercises:
         assert text_of(cell.outputs[-1]).startswith("Not yet: "), cell.source
+
+
+@each_notebook
+def test_every_exercise_has_a_checker_and_two_hints(path):
+    """The verdicts count the checkers of the module: "2 of 4 in this notebook"."""
+    notebook = read(path)
+    module = importlib.import_module(f"polyp.course.exercises.notebook_{path.stem[:2]}")
+    calls = [
+        re.search(r"^(check_\w+)\(", cell.source, re.MULTILINE)[1]
+        for cell in code_cells(notebook)
+        if "exercise" in tags(cell)
+    ]
+    assert sorted(calls) == sorted(name for name in vars(module) if name.startswith("check_"))
+    for cell, following in pairwise(notebook.cells):
+        if "exercise" in tags(cell):
+            folded = re.findall(r"<summary>(.*?)</summary>", following.source)
+            assert folded[:3] == ["Hint 1", "Hint 2", "Solution"], cell.source
+
+
+@each_notebook
+def test_folded_code_is_folded_everywhere(path):
+    """In JupyterLab, in Colab, whose form shows the title, and in pages made from the notebook."""
+    for number, cell in enumerate(read(path).cells):
+        places = {
+            "JupyterLab": cell.metadata.get("jupyter", {}).get("source_hidden", False),
+            "Colab": cell.metadata.get("cellView") == "form",
+            "pages": "hide-input" in tags(cell),
+            "title": cell.source.startswith("# @title "),
+        }
+        assert len(set(places.values())) == 1, f"cell {number}: {places}"
+
+
+@each_notebook
+def test_it_takes_an_hour_at_most_and_says_how_long(path):
+    minutes = minutes_of(read(path))
+    assert minutes <= 60
+    said = f"{5 * math.ceil(minutes / 5)} min"
+    row = next(line for line in (ROOT / "README.md").read_text().splitlines() if f"[{path.stem}]" in line)
+    assert f"| {said} |" in row
+    assert f"**Time:** about {said}utes to read and solve" in read(path).cells[0].source
+
+
+@each_notebook
+def test_it_shows_numbers_rather_than_true(path):
+    lines = [
+        line
+        for cell in code_cells(read(path))
+        for output in cell.outputs
+        if description_of(output) is None
+        for line in text_of(output).splitlines()
+    ]
+    verdicts = [line for line in lines if re.search(r"\b(True|False)\W*$", line)]
+    assert len(verdicts) <= 2, verdicts
 
 
 @pytest.fixture(scope="session")
@@ -183,6 +240,27 @@ def test_solved_and_with_other_parameters(path, other_folder, tmp_path):
             assert text_of(cell.outputs[-1]).startswith("Correct: "), cell.source
     if path.stem == "06_training":
         took_its_parameters(RunFolder(tmp_path / "run"), parameters)
+
+
+@pytest.mark.notebook
+@each_notebook
+def test_it_runs_twice_in_one_kernel(path, other_folder, tmp_path):
+    """From top to bottom twice, then every cell once more from the last to the first: always the same."""
+    notebook = load_notebook_node(str(path))
+    parameters = {"data": str(other_folder), "seed": 11, **notebook.metadata["polyp"]["other"]}
+    if path.stem == "06_training":
+        parameters["out"] = str(tmp_path / "run")
+    notebook = parameterize_notebook(notebook, parameters)
+    cells = [number for number, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source]
+    client = NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": tmp_path}})
+    seen = {}
+    with client.setup_kernel():
+        for again, number in [*enumerate(cells), *enumerate(cells, 1000), *enumerate(cells[::-1], 2000)]:
+            cell = notebook.cells[number]
+            client.execute_cell(cell, number)
+            if "nbval-ignore-output" not in tags(cell):
+                said = [text_of(output) for output in cell.outputs if output.get("name") != "stderr"]
+                assert seen.setdefault(number, said) == said, f"cell {number}, time {1 + again // 1000}"
 
 
 def took_its_parameters(run, parameters):

@@ -18,10 +18,10 @@ BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 LIGHT_BLUE = "#56B4E9"  # of the same palette, for outlines: frames are dark
 
 
-def to_png(figure: Figure) -> bytes:
+def to_png(figure: Figure, dpi: float = 100) -> bytes:
     """The figure as the bytes of a PNG file."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
+    figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 

@@ -5,6 +5,7 @@ accepted, and their stubs are not, is tested with the notebooks.
 """
 
 import ast
+import re
 import traceback
 from functools import cache
 from importlib import import_module
@@ -35,6 +36,7 @@ from tests.course import exercises as tables
 NAMES = sorted(module.name for module in iter_modules(tables.__path__))
 CHECKERS = {name: import_module(f"polyp.course.exercises.{name}") for name in NAMES}
 WRONG = {name: import_module(f"tests.course.exercises.{name}").WRONG for name in NAMES}
+ACCEPTED = {name: getattr(import_module(f"tests.course.exercises.{name}"), "ACCEPTED", {}) for name in NAMES}
 SAYING = ("hints", "otherwise", "nothing")  # keywords that carry sentences for the learner
 
 
@@ -77,6 +79,22 @@ def never_said(source: str, lines: set[int], messages: str) -> list[str]:
 def test_a_wrong_answer_gets_its_hint(check, number):
     fragment = WRONG[check.__module__.split(".")[-1]][check][number][0]
     assert fragment in str(error_of(check, number))
+
+
+@pytest.mark.parametrize(
+    ("check", "number"),
+    [
+        pytest.param(check, number, id=f"{check.__module__[-2:]}-{check.__name__}-{number}")
+        for table in ACCEPTED.values()
+        for check, answers in table.items()
+        for number in range(len(answers))
+    ],
+)
+def test_another_right_answer_is_accepted(check, number):
+    """A tuple holds the arguments of a checker that takes several."""
+    answer = ACCEPTED[check.__module__.split(".")[-1]][check][number]
+    verdict = check(*answer) if isinstance(answer, tuple) else check(answer)
+    assert verdict.ok, verdict
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -153,6 +171,29 @@ def double(answer, cases=((2,), (3,)), oracle=lambda x: 2 * x, **options):
         return correct("twice as much")
 
     return repr(check_double(answer))
+
+
+def test_a_verdict_is_shown_in_colour_and_counts():
+    @checker
+    def check_one(answer):
+        return correct("1 < 2") if answer else judge_nothing()
+
+    @checker
+    def check_two(answer):
+        return correct("two")
+
+    def judge_nothing():
+        raise NotYet("<b> is no tag here")
+
+    before = len(exercises._SOLVED[__name__])
+    assert "&lt;b&gt; is no tag here" in check_one(False)._repr_html_()
+    right, wrong = check_one(True), check_one(False)
+    assert (right.of, wrong.of) == (before, before)
+    assert right.solved == wrong.solved + 1
+    assert "1 &lt; 2" in right._repr_html_()
+    assert f"{right.solved} of {before} in this notebook" in right._repr_html_()
+    colours = [re.search("#\\w{6}", verdict._repr_html_())[0] for verdict in (right, wrong)]
+    assert colours[0] != colours[1]
 
 
 def test_a_right_answer_is_correct():

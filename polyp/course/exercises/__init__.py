@@ -1,17 +1,19 @@
 """The exercises' checkers: one module per notebook, one function per exercise.
 
-A checker takes the learner's function or value and returns a `Verdict`, which a notebook shows as its
-message. `compare` holds a function against an oracle, `noted` reads what a learner has measured, and `NotYet`
-says what else is wrong. An exception in the learner's code becomes a message; one in a checker is our own
-mistake and stays a traceback.
+A checker takes the learner's function or value and returns a `Verdict`, which a notebook shows in colour
+with how many of its exercises are solved; the lesson goes on with the learner's own function where
+`verdict.ok`. `compare` holds a function against an oracle, `noted` reads what a learner has measured, and
+`NotYet` says what else is wrong. An exception in the learner's code becomes a message; one in a checker is
+our own mistake and stays a traceback.
 """
 
 import copy
 import math
 import pickle
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
+from html import escape
 from numbers import Real
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +22,7 @@ import numpy as np
 from torch import Tensor
 
 DATA = (np.ndarray, Tensor, list, tuple, dict, set)  # what a learner's function could change
+_SOLVED: dict[str, dict[str, bool]] = {}  # by a notebook's module and a checker: was the last answer right
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,9 +31,19 @@ class Verdict:
 
     ok: bool
     message: str
+    solved: int = 0  # exercises of this notebook, of so many
+    of: int = 0
 
     def __repr__(self) -> str:
         return ("Correct: " if self.ok else "Not yet: ") + self.message
+
+    def _repr_html_(self) -> str:
+        colour, sign, word = ("#009E73", "\u2713", "Correct") if self.ok else ("#E69F00", "\u25cb", "Not yet")
+        return (
+            f'<div style="border-left: 5px solid {colour}; padding: 0.2em 0.8em">'
+            f'<span style="color: {colour}" aria-hidden="true">{sign}</span> <b>{word}:</b> '
+            f"{escape(self.message)}<br><small>{self.solved} of {self.of} in this notebook</small></div>"
+        )
 
 
 def correct(message: str) -> Verdict:
@@ -44,13 +57,17 @@ class NotYet(Exception):
 
 def checker(check: Callable[..., Verdict]) -> Callable[..., Verdict]:
     """Make a function a checker: the `NotYet` that it raises becomes its verdict."""
+    exercises = _SOLVED.setdefault(check.__module__, {})
+    exercises[check.__name__] = False
 
     @wraps(check)
     def judge(*answers: Any) -> Verdict:
         try:
-            return check(*answers)
+            verdict = check(*answers)
         except NotYet as advice:
-            return Verdict(False, str(advice))
+            verdict = Verdict(False, str(advice))
+        exercises[check.__name__] = verdict.ok
+        return replace(verdict, solved=sum(exercises.values()), of=len(exercises))
 
     return judge
 

@@ -1,6 +1,7 @@
 """The figures of the lessons. A simple chart that only one lesson needs is drawn there, in plain matplotlib.
 
     show                  any figure, with a description for those who cannot see it
+    flipbook              figures under a slider, or played as a film; works without a kernel
     BLUE ... PINK         the colours
     outline, show_frame   on axes: the border of a mask; a frame
 
@@ -25,11 +26,12 @@
     hospital_matrix       trained on which, tested on which
     operating_curve       polyps found against clean frames marked
 
-All but `show`, `outline` and `show_frame` return a matplotlib `Figure` and touch no global state. Colours are
-from Okabe and Ito's colour-blind-safe palette; two that meet in a figure also differ in lightness, and so in
-greyscale.
+All but `show`, `flipbook`, `outline` and `show_frame` return a matplotlib `Figure` and touch no global state.
+Colours are from Okabe and Ito's colour-blind-safe palette; two that meet in a figure also differ in
+lightness, and so in greyscale.
 """
 
+from polyp.course.figures.flipbook import flipbook
 from polyp.course.figures.frames import frames_with_masks, picture_grid, split_strips, tiles
 from polyp.course.figures.hospitals import conventions, hospital_matrix, operating_curve
 from polyp.course.figures.networks import build_order, node_grids
