@@ -57,6 +57,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "loss_bce": {"loss": "bce"},
     "loss_dice": {"loss": "dice"},
     "size_192": {"size": (192, 192)},
+    "epochs_5": {"epochs": 5},
     "encoder_frozen": {"encoder_lr": 0.0},
     "encoder_random": {"pretrained": False},
     "encoder_full_lr": {"encoder_lr": 1.0},
@@ -64,6 +65,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "sequences_6": {"train_sequences": 6},
     "sequences_12": {"train_sequences": 12},
 }
+LONG = SCRATCH | NETWORKS["unetpp_ds"] | {"epochs": 50, "split": "sequence"}  # long enough to overfit
+AUGMENTS = ("none", "flips", "standard")
 # An epoch over fewer videos is shorter; with these, every draw of videos trains for about as many steps.
 EQUAL_STEPS = {3: 60, 6: 30, 12: 15, 19: 10}
 
@@ -95,6 +98,11 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
         | {"split": "sequence", "seed": seed, "train_sequences": count, "epochs": epochs}
         for seed in range(3)
         for count, epochs in EQUAL_STEPS.items()
+    },
+    **{
+        f"long_augment_{augment}_fold_{fold}": LONG | {"augment": augment, "fold": fold}
+        for fold in range(2)
+        for augment in AUGMENTS
     },
 }
 

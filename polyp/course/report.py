@@ -14,7 +14,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from polyp.course.elsewhere import numbers_elsewhere
-from polyp.course.experiments import CHANGES, EQUAL_STEPS, NETWORKS, read_result, read_seeds, result_names
+from polyp.course.experiments import (
+    AUGMENTS,
+    CHANGES,
+    EQUAL_STEPS,
+    NETWORKS,
+    read_result,
+    read_seeds,
+    result_names,
+)
 from polyp.course.front import front_picture
 from polyp.course.speed import speed_chart, speed_facts
 from polyp.data.split import packaged_split
@@ -109,6 +117,12 @@ def numbers() -> dict[str, Any]:
         "scratch": {family: seeds[family] for family in families if seeds[family]},
         "networks": list(NETWORKS),
         "changes": [change for change in CHANGES if seeds[f"small_{change}"]],
+        "augments": [
+            (augment, results[name])
+            for augment in AUGMENTS
+            for fold in range(2)
+            if (name := f"long_augment_{augment}_fold_{fold}") in results
+        ],
         "cpu": [result for name, result in results.items() if name.startswith("cpu_")],
         "steps": _steps(),
         "levels": _levels(folds),

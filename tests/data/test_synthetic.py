@@ -285,3 +285,16 @@ def test_values_out_of_range_are_usage_errors(tmp_path, wrong, message):
         with pytest.raises(UsageError, match=message):
             make_sequence(**{"seed": 0, "sequence": 1, **wrong})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mask_is_what_an_observer_would_outline():
+    """Of every polyp one piece; without thin parts, or a second polyp of which little shows."""
+    for sequence in range(1, 13):
+        for mask in make_sequence(0, sequence, 2, 144, 192)[1]:
+            count, _, boxes, _ = cv2.connectedComponentsWithStats(mask)
+            areas = np.sort(boxes[1:, cv2.CC_STAT_AREA])
+            assert 1 <= count - 1 <= 2
+            assert areas[0] >= 0.1 * areas[-1]
+            thin = int(0.3 * np.sqrt(areas[0])) | 1
+            disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (thin, thin))
+            assert cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc).sum() > 0.97 * mask.sum()

@@ -2,7 +2,8 @@
 
 Each sequence is a small 3-D scene: a bent tube of mucosa with folds, polyps that grow on its wall, and a
 camera with its lamp inside. Rays are marched from the camera to the first surface they meet, so a mask is
-the polyp's visible surface by construction: what a fold hides or the frame cuts off is not in it.
+the polyp's visible surface by construction: what a fold hides or the frame cuts off is not in it, nor are
+a stalk or a sliver of its foot that show beside it.
 Lengths are in radii of the tube; points and directions are float32 (3, H, W).
 """
 

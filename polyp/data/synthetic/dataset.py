@@ -8,7 +8,7 @@ import numpy as np
 
 from polyp.data.synthetic.geometry import rays_of
 from polyp.data.synthetic.hospitals import HOSPITALS
-from polyp.data.synthetic.rendering import develop, shade, sharpen
+from polyp.data.synthetic.rendering import develop, outline, shade, sharpen
 from polyp.data.synthetic.scene import make_scene
 from polyp.data.synthetic.staging import make_window, remove_polyps, stage
 from polyp.disk import is_empty, new_folder
@@ -69,7 +69,7 @@ def make_sequence(
         depth, hit = sharpen(scene, camera, rays, coarse)
         light = exposure * shade(scene, camera, rays, depth, hit)
         images.append(develop(rng, light, window, scene.focus, at))
-        masks.append((hit & window).astype(np.uint8))
+        masks.append(outline(scene, camera, rays, depth, hit & window))
     return np.stack(images), np.stack(masks)
 
 

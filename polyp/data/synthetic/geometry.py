@@ -58,6 +58,11 @@ def _to_polyp(polyp: Polyp, points: np.ndarray) -> np.ndarray:
     return _blend(distance, stalk, polyp.stalk)
 
 
+def nearest_polyp(scene: Scene, points: np.ndarray) -> np.ndarray:
+    """Which polyp of the scene is nearest, int (H, W)."""
+    return np.argmin([_to_polyp(polyp, points) for polyp in scene.polyps], axis=0)
+
+
 def distances(scene: Scene, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """About the distance, each (H, W), to the wall, to the nearest polyp, and to both with their fillet."""
     radius, around, along = on_wall(scene, points)

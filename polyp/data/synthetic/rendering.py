@@ -3,9 +3,20 @@
 import cv2
 import numpy as np
 
-from polyp.data.synthetic.geometry import distances, dot, march, on_wall, sample, turned, unit
+from polyp.data.synthetic.geometry import (
+    distances,
+    dot,
+    march,
+    nearest_polyp,
+    on_wall,
+    sample,
+    turned,
+    unit,
+)
 from polyp.data.synthetic.hospitals import Hospital
 from polyp.data.synthetic.scene import Scene, float32, ramp
+
+THIN = 0.45  # of the square root of a polyp's area: what is narrower belongs to its stalk or foot
 
 
 def sharpen(scene: Scene, camera, rays: np.ndarray, coarse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -13,6 +24,25 @@ def sharpen(scene: Scene, camera, rays: np.ndarray, coarse: np.ndarray) -> tuple
     start = cv2.resize(cv2.erode(coarse, np.ones((3, 3), np.uint8)), rays.shape[:0:-1])
     depth, hit = march(scene, camera, rays, 0.96 * start, 11)
     return depth, cv2.medianBlur(hit.astype(np.uint8), 5) > 0  # a rim without single stray pixels
+
+
+def outline(scene: Scene, camera, rays: np.ndarray, depth: np.ndarray, hit: np.ndarray) -> np.ndarray:
+    """The mask, uint8 (H, W): of each polyp the surface in view, in one piece and without its thin parts.
+
+    A stalk that shows beside its head, or a sliver of a foot, is polyp by construction; in the picture it
+    cannot be told from the wall, and nobody would outline it.
+    """
+    eye, turn = camera
+    whose = nearest_polyp(scene, eye[:, None, None] + turned(turn, rays) * depth)
+    mask = np.zeros(hit.shape, np.uint8)
+    for polyp in range(len(scene.polyps)):
+        seen = (hit & (whose == polyp)).astype(np.uint8)
+        across = int(THIN * np.sqrt(seen.sum())) | 1
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across))
+        seen = cv2.morphologyEx(seen, cv2.MORPH_OPEN, disc)
+        _, pieces, boxes, _ = cv2.connectedComponentsWithStats(seen)
+        mask |= (pieces == 1 + np.argmax(boxes[1:, cv2.CC_STAT_AREA])) & seen if len(boxes) > 1 else 0
+    return mask
 
 
 def _normals(scene: Scene, points: np.ndarray) -> np.ndarray:

@@ -126,7 +126,7 @@ def make_scene(rng, hue: float) -> Scene:
         grain=_noise(rng, TEXTURE, 6),
         bend=rng.normal(0, 0.05, 2).astype(np.float32),
         mucosa=one + np.float32(mix) * (other - one),
-        tint=rng.uniform([-0.05, -0.16, -0.16], [0.06, 0.10, 0.12]).astype(np.float32),
+        tint=rng.uniform([0.0, -0.24, -0.22], [0.10, -0.01, 0.02]).astype(np.float32),
         vessel_tint=float32([0.25, 0.5, 0.45]) * np.float32(rng.uniform(0.5, 1.4)),
         stool_colour=rng.uniform([0.6, 0.4, 0.06], [0.85, 0.6, 0.2]).astype(np.float32),
         exposure=rng.uniform(0.65, 1.25),

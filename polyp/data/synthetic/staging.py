@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from polyp.data.synthetic.geometry import FAR, distances, march, rays_of, sample, unit
+from polyp.data.synthetic.geometry import FAR, distances, march, nearest_polyp, rays_of, sample, turned, unit
 from polyp.data.synthetic.hospitals import Hospital
 from polyp.data.synthetic.scene import ROUND, Polyp, Scene, float32
 
@@ -60,6 +60,15 @@ def _cameras(rng, polyp: Polyp, distance: float, frames: int) -> list[tuple[np.n
     return path
 
 
+def _twin_hides(scene: Scene, cameras, rays: np.ndarray, views) -> bool:
+    """Whether in some frame little shows of the second polyp: a lobe that the eye takes for wall."""
+    for (eye, turn), (depth, hit) in zip(cameras, views, strict=True):
+        whose = nearest_polyp(scene, eye[:, None, None] + turned(turn, rays) * depth)
+        if (hit & (whose == 1)).sum() < 0.15 * (hit & (whose == 0)).sum():
+            return True
+    return False
+
+
 def stage(rng, scene: Scene, window: np.ndarray, share: float, frames: int, at: Hospital):
     """Give the scene polyps, and find a camera path on which they cover about `share` of every frame.
 
@@ -86,6 +95,9 @@ def stage(rng, scene: Scene, window: np.ndarray, share: float, frames: int, at: 
             views = [march(scene, camera, rays, np.zeros_like(rays[0]), 40) for camera in cameras]
             shares = np.array([(hit & seen).mean() for _, hit in views])
             if shares.min() > max(0.006, 0.6 * share) and shares.max() < min(0.45, 1.7 * share):
+                if twin and _twin_hides(scene, cameras, rays, views):
+                    scene.polyps.pop()
+                    views = [march(scene, camera, rays, np.zeros_like(rays[0]), 40) for camera in cameras]
                 return cameras, [depth for depth, _ in views]
             if shares.min() == 0:
                 break  # hidden behind a fold or out of the frame
