@@ -32,6 +32,15 @@ OPENCV = (
 )
 
 
+MODULES = {  # what to import of a package: a version alone does not say that it works
+    "scikit-learn": "sklearn",
+    "matplotlib": "matplotlib.pyplot",
+    "pandas": "pandas",
+    "scipy": "scipy.ndimage",
+    "pillow": "PIL.Image",
+}
+
+
 class Row(NamedTuple):
     """One line of the report."""
 
@@ -171,7 +180,7 @@ def _opencv() -> Iterator[Row]:
 def _packages() -> Iterator[Row]:
     _, core, notebooks = _requirements()
     apart = ("torch", "albumentations", OPENCV[0])
-    rows = [_judge(name) for name in core if name not in apart]
+    rows = [_judge(name, MODULES.get(name, "")) for name in core if name not in apart]
     for name in notebooks:  # Colab has its own, older ones, which will do
         row = _judge(name)
         rows.append(row if row.state == OK else Row(f"{row.what} (for notebooks)", NOTE, row.remedy))

@@ -174,6 +174,9 @@ def _in_environment(name: str) -> tuple[Path | None, str]:
     count = _count_pairs(folder)
     if count == expected:
         return folder, ""
+    others = [other for other, known in DATASETS.items() if known.pairs == count]
+    if others:  # nothing is wrong: the variable names another collection
+        return None, f" (POLYP_DATA={value} is {others[0]})"
     return None, f" (POLYP_DATA={value} holds {count} pairs, not {expected})"
 
 

@@ -61,6 +61,15 @@ def test_this_environment_has_nothing_to_fix():
     assert max(map(len, as_text(rows).splitlines())) <= 100
 
 
+@pytest.mark.parametrize("name", ["scikit-learn", "matplotlib", "pandas", "pillow", "scipy"])
+def test_a_package_that_is_there_but_broken_is_named(name, monkeypatch):
+    break_import(monkeypatch, environment.MODULES[name], ImportError("libGL.so.1: no such file"))
+    (row,) = [row for row in check_environment() if row.state == FIX]
+    assert row.what.startswith(f"{name} ")
+    assert "cannot be imported (ImportError: libGL.so.1: no such file)" in row.what
+    assert f"--force-reinstall --no-deps {name}==" in row.remedy
+
+
 def test_every_required_package_is_looked_at():
     python, core, notebooks = environment._requirements()
     text = as_text(check_environment()).replace("\n      ", " ")

@@ -275,6 +275,8 @@ def test_the_variable_may_be_the_dataset_but_never_another_one(tmp_path, monkeyp
     folder = write_pairs(tmp_path / "some")
     monkeypatch.setenv("POLYP_DATA", str(folder))
     assert find_dataset("kvasir-seg") == folder
+    assert f"(POLYP_DATA={folder} is kvasir-seg)" in error_of(find_dataset, "cvc-clinicdb")
+    monkeypatch.setitem(DATASETS, "kvasir-seg", DATASETS["kvasir-seg"]._replace(pairs=COUNT + 5))
     assert f"holds {COUNT} pairs, not {COUNT + 1}" in error_of(find_dataset, "cvc-clinicdb")
 
 
