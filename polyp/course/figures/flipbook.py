@@ -83,13 +83,17 @@ def flipbook(
     from IPython.display import display  # only notebooks have it
 
     names = [name] if isinstance(name, str) else list(name)
-    keys = [key if len(names) > 1 else (key,) for key in pages]
+
+    def as_key(values: Hashable) -> tuple[Hashable, ...]:
+        return tuple(values) if len(names) > 1 and isinstance(values, tuple) else (values,)
+
+    keys = [as_key(values) for values in pages]
     labels = [list(dict.fromkeys(values)) for values in zip(*keys, strict=True)]
     order = list(product(*labels))
     if missing := set(order) - set(keys):
         raise ValueError(f"no page for {dict(zip(names, sorted(missing)[0], strict=True))}")
     figures = dict(zip(keys, pages.values(), strict=True))
-    first = keys[0] if start is None else start if len(names) > 1 else (start,)
+    first = keys[0] if start is None else as_key(start)
     sources = [_as_source(figures[key], scale) for key in order]
     width = round(100 * figures[first].get_figwidth())
     book = {

@@ -2,7 +2,6 @@
 
 from io import BytesIO
 
-import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -36,9 +35,9 @@ def encode(figure: Figure, scale: float = SCALE) -> tuple[str, bytes]:
         scale: picture pixels for one pixel of the page, of which an inch has 100.
     """
     drawn = Image.open(BytesIO(to_png(figure, 100 * scale))).convert("RGB")
-    coloured = (np.ndim(picture.get_array()) == 3 for axes in figure.axes for picture in axes.images)
+    arrays = (picture.get_array() for axes in figure.axes for picture in axes.images)
     content = BytesIO()
-    if any(coloured):
+    if any(array is not None and array.ndim == 3 for array in arrays):
         drawn.save(content, format="JPEG", quality=82, subsampling=0, optimize=True)
         return "image/jpeg", content.getvalue()
     drawn.save(content, format="PNG", optimize=True)
