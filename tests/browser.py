@@ -1,4 +1,7 @@
-"""Open notebook 00 in JupyterLab with a real browser, run all cells, and fail on any error."""
+"""Open a notebook (00, or the named one) in JupyterLab with a real browser, run all cells, move every slider.
+
+It fails on any error, and on a slider that does not turn the page.
+"""
 
 import os
 import socket
@@ -14,11 +17,12 @@ import nbformat
 from selenium import webdriver
 from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 os.environ.setdefault("SE_OFFLINE", "true")  # the browser and its driver are there; look for no others
 ROOT = Path(__file__).parent.parent
-NOTEBOOK = "00_start_here.ipynb"
+NOTEBOOK = sys.argv[1] if len(sys.argv) > 1 else "00_start_here.ipynb"
 CHROMIUM = ["headless=new", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"]
 
 
@@ -78,8 +82,23 @@ def happens(browser: webdriver.Chrome, seconds: float, what: Callable) -> bool:
         return False
 
 
-def run_all(port: int, screenshot: Path) -> tuple[int, int, int]:
-    """Run all cells; how many code cells ran, how many there are, and how many outputs are errors."""
+def stuck_sliders(browser: webdriver.Chrome) -> tuple[int, int]:
+    """How many sliders there are, and how many of them change no picture when a key is pressed."""
+    knobs, stuck = 0, 0
+    for book in browser.find_elements(By.CSS_SELECTOR, "figure[id^=flipbook]"):
+        picture = book.find_element(By.TAG_NAME, "img")
+        for knob in book.find_elements(By.CSS_SELECTOR, "input[type=range]"):
+            browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", knob)
+            before = picture.get_attribute("src")
+            knob.send_keys(Keys.END)
+            if picture.get_attribute("src") == before:
+                knob.send_keys(Keys.HOME)  # it stood at the end
+            knobs, stuck = knobs + 1, stuck + (picture.get_attribute("src") == before)
+    return knobs, stuck
+
+
+def run_all(port: int, screenshot: Path) -> tuple[int, int, int, int, int]:
+    """Run all cells: how many ran, of how many, with how many errors; and how many sliders, how many stuck."""
     options = webdriver.ChromeOptions()
     for flag in [*CHROMIUM, "window-size=1400,1000", f"user-data-dir={tempfile.mkdtemp()}"]:
         options.add_argument(f"--{flag}")
@@ -92,10 +111,10 @@ def run_all(port: int, screenshot: Path) -> tuple[int, int, int]:
             press_run_all(browser)
             if happens(browser, 15, lambda b: any(numbered(b)) or errors_in(b)):
                 break
-        happens(browser, 60, lambda b: all(numbered(b)) or errors_in(b))
+        happens(browser, 240, lambda b: all(numbered(b)) or errors_in(b))
         browser.save_screenshot(str(screenshot))
         cells = numbered(browser)
-        return sum(cells), len(cells), len(errors_in(browser))
+        return sum(cells), len(cells), len(errors_in(browser)), *stuck_sliders(browser)
 
 
 if __name__ == "__main__":
@@ -104,8 +123,9 @@ if __name__ == "__main__":
         port = free_port()
         server = start_lab(port, folder)
         try:
-            ran, cells, errors = run_all(port, Path(tempfile.gettempdir()) / "notebook_00.png")
+            picture = Path(tempfile.gettempdir()) / f"{NOTEBOOK[:-6]}.png"
+            ran, cells, errors, sliders, stuck = run_all(port, picture)
         finally:
             server.terminate()
-    print(f"{ran} of {cells} cells ran, {errors} errors")
-    sys.exit(0 if ran == cells > 0 and not errors else 1)
+    print(f"{ran} of {cells} cells ran, {errors} errors; {sliders} sliders, {stuck} of them stuck")
+    sys.exit(0 if ran == cells > 0 and not errors and not stuck else 1)

@@ -28,8 +28,9 @@ _PAGE = """<figure id="{id}" style="margin: 0; max-width: {width}px">
     const said = document.createElement("output");
     Object.assign(knob, {{type: "range", min: 0, max: book.labels[k].length - 1, value: at[k]}});
     knob.style.verticalAlign = "middle";
+    Object.assign(said.style, {{display: "inline-block", minWidth: "3.5em", marginLeft: "0.5em"}});
     const show = () => {{
-      said.textContent = " " + book.labels[k][at[k]];
+      said.textContent = book.labels[k][at[k]];
       knob.setAttribute("aria-valuetext", book.labels[k][at[k]]);
     }};
     knob.oninput = () => {{ at[k] = +knob.value; show(); turn(); }};
