@@ -98,7 +98,7 @@ def stuck_sliders(browser: webdriver.Chrome) -> tuple[int, int]:
 
 
 def run_all(port: int, screenshot: Path) -> tuple[int, int, int, int, int]:
-    """Run all cells: how many ran, of how many, with how many errors; and how many sliders, how many stuck."""
+    """Run all cells: how many ran, of how many, with how many errors; how many sliders, how many stuck."""
     options = webdriver.ChromeOptions()
     for flag in [*CHROMIUM, "window-size=1400,1000", f"user-data-dir={tempfile.mkdtemp()}"]:
         options.add_argument(f"--{flag}")
