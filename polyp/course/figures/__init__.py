@@ -10,8 +10,18 @@
     tiles                 pictures and feature maps of any size in a row
     split_strips          which frame of which video is in which part
 
+    u_shape               a U-Net with the size of every block's output
+    wiring                which block reads which, found by running the network
+    fill_page, level_page pages of flipbooks: the grid as it fills; what a level needs and draws
+    field_page            another: what one pixel's answer depends on
     node_grids            U-Nets and UNet++s as grids of blocks
     build_order           the order in which UNet++'s nodes are built, and what each reads
+
+    mask_grids            small masks, pixel by pixel
+    outcome_grid          every pixel's outcome in a small mask
+    score_fractions       IoU, Dice, precision and recall as areas over areas
+    mistake_page, threshold_page
+                          pages of flipbooks: a mistake and its scores; a threshold and its scores
 
     predictions           one frame, several predictions
     comparison, gallery   several frames, one prediction each: of one size, of any size
@@ -26,14 +36,23 @@
     hospital_matrix       trained on which, tested on which
     operating_curve       polyps found against clean frames marked
 
-All but `show`, `flipbook`, `outline` and `show_frame` return a matplotlib `Figure` and touch no global state.
+All but `show`, `flipbook`, `outline`, `show_frame` and `wiring` return a matplotlib `Figure`; none touches global
+state.
 Colours are from Okabe and Ito's colour-blind-safe palette; two that meet in a figure also differ in
 lightness, and so in greyscale.
 """
 
+from polyp.course.figures.blocks import field_page, fill_page, level_page, u_shape, wiring
 from polyp.course.figures.flipbook import flipbook
 from polyp.course.figures.frames import frames_with_masks, picture_grid, split_strips, tiles
 from polyp.course.figures.hospitals import conventions, hospital_matrix, operating_curve
+from polyp.course.figures.metrics import (
+    mask_grids,
+    mistake_page,
+    outcome_grid,
+    score_fractions,
+    threshold_page,
+)
 from polyp.course.figures.networks import build_order, node_grids
 from polyp.course.figures.predicted import error_maps, gallery, map_to_mask, predictions
 from polyp.course.figures.scores import bootstrap_histograms, threshold_curves
