@@ -1,4 +1,8 @@
-"""Checkers of notebook 02: Dice from IoU, both reductions, the smallest polyp, the gradient of Dice loss."""
+"""Checkers of notebook 02: Dice from IoU, both reductions, the smallest polyp, the gradient of Dice loss.
+
+The lesson goes on with the learner's functions, or until they are right with `dice_of_iou`, `reduce_counts`
+and `autograd_dice_gradient`.
+"""
 
 import math
 from collections.abc import Callable
@@ -16,7 +20,7 @@ def check_dice_from_iou(dice_from_iou: Callable) -> Verdict:
     counts = [(1, 1, 0), (0, 3, 2), (5, 0, 0), (4, 3, 2), (755, 200, 45), (1, 40, 300)]
     dice = {tp / (tp + fp + fn): 2 * tp / (2 * tp + fp + fn) for tp, fp, fn in counts}
     nothing = "dice_from_iou returns None; write tp as IoU times (tp + fp + fn) and simplify"
-    compare(dice_from_iou, list(dice), dice.get, nothing=nothing, close=1e-9)
+    compare(dice_from_iou, list(dice), dice.get, nothing=nothing, close=1e-6)
     return correct("for one image, Dice and IoU always order predictions alike")
 
 
@@ -37,20 +41,40 @@ def check_reduce_dice(reduce_dice: Callable) -> Verdict:
     cases = {f"{case}, tp fp fn = {rows}": tuple(np.array(rows).T.copy()) for case, rows in images.items()}
     nothing = "reduce_dice returns None; return the per-image mean, the pooled Dice, a count"
     parts = "the mean over images", "the pooled Dice", "the number of undefined images"
-    compare(reduce_dice, cases, _reduce, nothing=nothing, close=1e-9, parts=parts)
+    hints = {
+        "0/0 is no score: leave such an image out of the mean, do not give it a 1": _as(1.0),
+        "0/0 is no score: leave such an image out of the mean, do not give it a 0": _as(0.0),
+    }
+    compare(reduce_dice, cases, reduce_counts, nothing=nothing, close=1e-6, parts=parts, hints=hints)
     return correct("both reductions fit, and frames without a score are counted, not hidden")
 
 
-def _reduce(*counts: np.ndarray) -> tuple[float, float, int]:
-    """The oracle: plain Python, row by row."""
+def dice_of_iou(iou: float) -> float:
+    """The Dice of one image, 0 to 1, from its IoU."""
+    return 2 * iou / (1 + iou)
+
+
+def reduce_counts(*counts: np.ndarray, undefined: float | None = None) -> tuple[float, float, int]:
+    """Mean Dice over images, pooled Dice, and how many images have none; in plain Python, image by image.
+
+    Args:
+        counts: tp, fp, fn, whole numbers (n,).
+        undefined: what an image without a Dice is given, as a wrong answer would; by default it is left out.
+    """
 
     def dice(tp: int, fp: int, fn: int) -> float:
         return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else math.nan
 
     scores = [dice(*row) for row in zip(*counts, strict=True)]
     defined = [score for score in scores if not math.isnan(score)]
+    missing = len(scores) - len(defined)
+    defined += [] if undefined is None else [undefined] * missing
     mean = sum(defined) / len(defined) if defined else math.nan
-    return mean, dice(*map(sum, counts)), len(scores) - len(defined)
+    return mean, dice(*map(sum, counts)), missing
+
+
+def _as(undefined: float) -> Callable[..., tuple[float, float, int]]:
+    return lambda *counts: reduce_counts(*counts, undefined=undefined)
 
 
 @checker
@@ -88,7 +112,7 @@ def _disc_dice(radius: int, miss: int) -> float:
 def check_dice_gradient(dice_gradient: Callable) -> Verdict:
     """Exercise 4: `dice_gradient` takes logits and target {0, 1}, float64 tensors (H, W) of one image.
 
-    It gives the derivative of `polyp.model.losses.dice_loss` by each logit, (H, W).
+    It gives the derivative of `polyp.model.losses.dice_loss` with respect to each logit, (H, W).
     """
     generator = torch.Generator().manual_seed(2)
     noise = torch.randn(5, 7, generator=generator, dtype=torch.float64)
@@ -101,12 +125,27 @@ def check_dice_gradient(dice_gradient: Callable) -> Verdict:
         "confident and wrong": (8 * (1 - 2 * target), target),
     }
     nothing = "dice_gradient returns None; start from dL/dp with the quotient rule"
-    compare(dice_gradient, cases, _gradient, nothing=nothing, close=1e-3)
+    hints = {
+        "that is dL/dp; the chain rule is missing, dp/dx = p (1 - p)": _by_probability,
+        "the sign is the other way round: more probability on polyp lowers the loss": _rising,
+    }
+    compare(dice_gradient, cases, autograd_dice_gradient, nothing=nothing, close=1e-3, hints=hints)
     return correct("autograd agrees on every pixel, the empty mask included")
 
 
-def _gradient(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """The oracle: autograd through the course's own loss."""
+def autograd_dice_gradient(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """dL/dx of the course's own Dice loss by autograd, float64 (H, W)."""
     leaf = logits.float()[None, None].requires_grad_()
     (gradient,) = torch.autograd.grad(dice_loss(leaf, target[None, None]), leaf)
     return gradient[0, 0].double()
+
+
+def _by_probability(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """A wrong answer: the derivative with respect to the probability."""
+    p = logits.double().sigmoid()
+    return autograd_dice_gradient(logits, target) / (p * (1 - p))
+
+
+def _rising(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """A wrong answer: of Dice, not of Dice loss."""
+    return -autograd_dice_gradient(logits, target)

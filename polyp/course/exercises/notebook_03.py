@@ -1,13 +1,19 @@
-"""Checkers of notebook 03, where U-Net and UNet++ are compared."""
+"""Checkers of notebook 03, where U-Net and UNet++ are compared.
+
+The lesson goes on with the learner's functions, or until they are right with `sources`, `needed_by_walking`
+and `measured_field`.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, wraps
+from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import nn
 
-from polyp.course.exercises import NotYet, Verdict, ask, checker, compare, correct, number, read
+from polyp.course.exercises import NotYet, Verdict, ask, checker, compare, correct, number, read, show
 from polyp.model.network import SegmentationNetwork, UNet, UNetPlusPlus
 
 Node = tuple[int, int]
@@ -52,7 +58,7 @@ def check_receptive_field(answer: Callable[[Sequence[tuple[int, int]]], int]) ->
     cases += [[(7, 2), (3, 2), *block], [*block, pool] * 4 + block, [(5, 1), pool, (1, 1), (4, 3), (3, 1)]]
     nothing = "return a whole number; receptive_field([]) gave None"
     hints = {"after a stride of 2, neighbours are two input pixels apart": _unstrided}
-    compare(answer, cases, _measured_field, nothing=nothing, hints=hints)
+    compare(answer, cases, measured_field, nothing=nothing, hints=hints)
     return correct("the encoder of a U-Net of depth 4 reads 140 pixels, as the gradient of a real chain says")
 
 
@@ -62,8 +68,12 @@ def check_wide_unet(answer: dict[str, Any]) -> Verdict:
     if not isinstance(answer, dict) or answer.get("widths") is None or answer.get("share") is None:
         raise NotYet("fill in 'widths', five whole numbers, and 'share', what you then measured")
     widths, share = read(tuple, answer["widths"], "five whole numbers"), number(answer["share"], "share")
-    if len(widths) != 5 or any(type(width) is not int or width < 1 for width in widths):
-        raise NotYet(f"widths is {widths}; expected five positive whole numbers")
+    if len(widths) != 5 or not all(isinstance(width, Integral) and width > 0 for width in widths):
+        raise NotYet(f"widths is {show(widths)}; expected five positive whole numbers")
+    widths = tuple(map(int, widths))
+    for before, after in pairwise(widths):
+        if after != 2 * before:
+            raise NotYet(f"{after} is not twice {before}; each width should be twice the one before")
     wide, wide_adds = _size_and_cost(UNet, widths)
     nested, nested_adds = _size_and_cost(UNetPlusPlus, (32, 64, 128, 256, 512))
     if not 0.95 <= wide / nested <= 1.05:
@@ -79,11 +89,23 @@ def check_wide_unet(answer: dict[str, Any]) -> Verdict:
     )
 
 
+def sources(i: int, j: int) -> list[Node]:
+    """The nodes that X[i][j] of a UNet++ reads, in ascending order."""
+    return [*((i, k) for k in range(j)), (i + 1, j - 1)] if j else [(i - 1, 0)] if i else []
+
+
+def needed_by_walking(feeds: dict[str, list[str]], node: str) -> set[str]:
+    """The blocks that have to run so that `node` can, itself included; `feeds` says who reads whom."""
+    found, row = set(), [node]
+    for name in row:  # it grows while we walk
+        if name in feeds and name not in found:
+            found.add(name)
+            row.extend(feeds[name])
+    return found
+
+
 def feeds_of(depth: int) -> dict[Node, list[Node]]:
     """Which node of a UNet++ reads which, in ascending order; a test finds the same in the network itself."""
-
-    def sources(i: int, j: int) -> list[Node]:
-        return [*((i, k) for k in range(j)), (i + 1, j - 1)] if j else [(i - 1, 0)] if i else []
 
     return {(i, d - i): sources(i, d - i) for d in range(depth + 1) for i in range(d + 1)}
 
@@ -107,7 +129,7 @@ def _unstrided(layers: Sequence[tuple[int, int]]) -> int:
     return 1 + sum(kernel - 1 for kernel, _ in layers)
 
 
-def _measured_field(layers: Sequence[tuple[int, int]]) -> int:
+def measured_field(layers: Sequence[tuple[int, int]]) -> int:
     """Input pixels whose gradient is not zero, through a chain of convolutions of ones with these layers."""
     x = torch.zeros(1, 1, 1024, dtype=torch.float64, requires_grad=True)
     y = x

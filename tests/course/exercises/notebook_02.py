@@ -52,6 +52,8 @@ WRONG = {
         ),
         ("a large polyp found, a small one missed, tp fp fn", reduce(pool_all=True)),
         ("nothing predicted, tp fp fn = [(6, 2, 2), (0, 0, 0)]: the mean over images", reduce(undefined=1.0)),
+        ("do not give it a 1", reduce(undefined=1.0)),
+        ("do not give it a 0", reduce(undefined=0.0)),
         (
             "the number of undefined images: you return 1, expected 0",
             lambda *c: (*reduce()(*c)[:2], len(c[0])),
@@ -77,8 +79,23 @@ WRONG = {
         ("expected a tensor (1, 1) of float64", lambda logits, target: gradient()(logits, target).tolist()),
         ("expected a tensor (1, 1) of float64", lambda logits, target: gradient()(logits, target)[0]),
         ("one polyp pixel at logit 0: at (0, 0)", gradient(smooth=1e-6)),
-        ("one polyp pixel at logit 0: at (0, 0)", gradient(chain=False)),
-        ("one polyp pixel at logit 0: at (0, 0)", gradient(sign=1)),
+        ("the chain rule is missing", gradient(chain=False)),
+        ("the sign is the other way round", gradient(sign=1)),
         ("random logits: at (0, 0)", lambda logits, target: torch.full_like(logits, -0.12)),
     ],
+}
+
+
+ACCEPTED = {
+    check_dice_from_iou: [
+        lambda iou: np.float32(2 * iou / (1 + iou)),
+        lambda iou: torch.tensor(2 * iou / (1 + iou)),
+    ],
+    check_reduce_dice: [reduce(), lambda *counts: list(reduce()(*counts))],
+    check_smallest_radius: [
+        observed(np.int64(3), torch.tensor(31), np.float32(0.9008)),
+        observed(1.0, 10, 0.9128),
+        observed(4, 42, 0.9022),
+    ],
+    check_dice_gradient: [gradient(), lambda logits, target: gradient()(logits.float(), target.float())],
 }

@@ -1,3 +1,6 @@
+import numpy as np
+import torch
+
 from polyp.course.exercises.notebook_03 import (
     check_feeds,
     check_needed,
@@ -70,7 +73,31 @@ WRONG = {
         ("you give 'half', expected share to be a number", {"widths": (1, 2, 3, 4, 5), "share": "half"}),
         ("expected five positive whole numbers", {"widths": (32, 64, 128, 256), "share": 0.4}),
         ("expected five positive whole numbers", {"widths": (32.0, 64, 128, 256, 512), "share": 0.4}),
+        ("expected five positive whole numbers", {"widths": (0, 0, 0, 0, 0), "share": 0.4}),
+        ("1 is not twice 1", {"widths": (1, 1, 1, 1, 1000), "share": 0.4}),
+        ("120 is not twice 100", {"widths": (100, 120, 140, 280, 500), "share": 1.29}),
         ("come within 5 %", {"widths": (32, 64, 128, 256, 512), "share": 0.4}),
         ("this U-Net needs", {"widths": (35, 70, 140, 280, 560), "share": 1.0}),
+    ],
+}
+
+
+SHARE = 0.482  # of the work of UNet++ that a U-Net with these widths needs
+ACCEPTED = {
+    check_feeds: [
+        feeds,
+        lambda i, j: {(np.int64(row), np.int64(step)) for row, step in feeds(i, j)},
+        lambda i, j: [list(node) for node in reversed(feeds(i, j))],
+    ],
+    check_needed: [walk, lambda feeds, node: sorted(walk(feeds, node))],
+    check_receptive_field: [
+        lambda layers: (
+            sum((k - 1) * np.prod([s for _, s in layers[:n]]) for n, (k, _) in enumerate(layers)) + 1
+        ),
+    ],
+    check_wide_unet: [
+        {"widths": [35 * 2**i for i in range(5)], "share": SHARE},
+        {"widths": np.array([35, 70, 140, 280, 560]), "share": np.float32(SHARE)},
+        {"widths": tuple(35 * np.int64(2) ** i for i in range(5)), "share": torch.tensor(SHARE)},
     ],
 }
