@@ -36,8 +36,8 @@
     hospital_matrix       trained on which, tested on which
     operating_curve       polyps found against clean frames marked
 
-All but `show`, `flipbook`, `outline`, `show_frame` and `wiring` return a matplotlib `Figure`; none touches global
-state.
+All but `show`, `flipbook`, `outline`, `show_frame` and `wiring` return a matplotlib `Figure`; they touch no
+global state.
 Colours are from Okabe and Ito's colour-blind-safe palette; two that meet in a figure also differ in
 lightness, and so in greyscale.
 """
