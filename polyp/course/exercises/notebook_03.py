@@ -68,7 +68,7 @@ def check_wide_unet(answer: dict[str, Any]) -> Verdict:
     if not isinstance(answer, dict) or answer.get("widths") is None or answer.get("share") is None:
         raise NotYet("fill in 'widths', five whole numbers, and 'share', what you then measured")
     widths, share = read(tuple, answer["widths"], "five whole numbers"), number(answer["share"], "share")
-    if len(widths) != 5 or not all(isinstance(width, Integral) and width > 0 for width in widths):
+    if len(widths) != 5 or not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
         raise NotYet(f"widths is {show(widths)}; expected five positive whole numbers")
     widths = tuple(map(int, widths))
     for before, after in pairwise(widths):

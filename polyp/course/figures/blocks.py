@@ -103,10 +103,10 @@ def u_shape(widths: list[int], size: list[int]) -> Figure:
 
 
 def _legend(figure: Figure) -> None:
-    handles = [
-        Line2D([], [], color=colour, linestyle=style, linewidth=2, label=name)
-        for name, (colour, style) in ARROWS.items()
-    ]
+    looks: dict[str, dict[str, Any]] = {
+        name: {"color": colour, "linestyle": style} for name, (colour, style) in ARROWS.items()
+    }
+    handles = [Line2D([], [], linewidth=2, label=name, **look) for name, look in looks.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=10)
 
 
