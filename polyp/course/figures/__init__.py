@@ -7,6 +7,7 @@
 
     frames_with_masks     frames in a row, each with its mask's outline
     picture_grid          pictures in rows, each with a title
+    sheet, frame_line     pictures of any size, with border lines and the outlines of up to two masks
     tiles                 pictures and feature maps of any size in a row
     split_strips          which frame of which video is in which part
 
@@ -36,10 +37,8 @@
     hospital_matrix       trained on which, tested on which
     operating_curve       polyps found against clean frames marked
 
-All but `show`, `flipbook`, `outline`, `show_frame` and `wiring` return a matplotlib `Figure`; they touch no
-global state.
-Colours are from Okabe and Ito's colour-blind-safe palette; two that meet in a figure also differ in
-lightness, and so in greyscale.
+What draws a whole picture returns a matplotlib `Figure` and touches no global state. Colours are from Okabe
+and Ito's colour-blind-safe palette; two that meet in a figure also differ in lightness, and so in greyscale.
 """
 
 from polyp.course.figures.blocks import field_page, fill_page, level_page, u_shape, wiring
@@ -56,5 +55,6 @@ from polyp.course.figures.metrics import (
 from polyp.course.figures.networks import build_order, node_grids
 from polyp.course.figures.predicted import error_maps, gallery, map_to_mask, predictions
 from polyp.course.figures.scores import bootstrap_histograms, threshold_curves
+from polyp.course.figures.sheets import frame_line, sheet
 from polyp.course.figures.style import BLUE, GREEN, LIGHT_BLUE, ORANGE, PINK, outline, show, show_frame
 from polyp.run.pictures import comparison, curves
