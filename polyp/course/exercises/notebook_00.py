@@ -1,4 +1,4 @@
-"""Checkers of notebook 00, start here."""
+"""Checkers of notebook 00, start here; `box_above` stands in for the learner's `find_polyp`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,14 +34,14 @@ def _map(shape: tuple[int, int], *spots: tuple[int, int, int, int, float]) -> np
     return probs
 
 
-def _box(probs: np.ndarray, threshold: float) -> tuple[int, ...] | None:
-    """The oracle: (x, y, width, height) of what is above the threshold."""
+def box_above(probs: np.ndarray, threshold: float) -> tuple[int, ...] | None:
+    """(x, y, width, height) of what is above the threshold, in pixels; None where nothing is."""
     above = (probs > threshold).astype(np.uint8)
     return tuple(cv2.boundingRect(above)) if above.any() else None
 
 
 def _changed_box(change: Callable[..., tuple]) -> Callable[..., tuple | None]:
-    return lambda *args: (box := _box(*args)) and change(*box)
+    return lambda *args: (box := box_above(*args)) and change(*box)
 
 
 @checker
@@ -68,30 +68,39 @@ def check_find_polyp(find_polyp: Callable[[np.ndarray, float], Any]) -> Verdict:
         "the last two are width and height, no corner": lambda x, y, w, h: (x, y, x + w, y + h),
     }
     hints = {hint: _changed_box(change) for hint, change in changes.items()}
-    compare(find_polyp, cases, _box, nothing=nothing, hints=hints)
+    compare(find_polyp, cases, box_above, nothing=nothing, hints=hints)
     return correct("a mask says where the polyp is, and so it also says whether there is one.")
 
 
 @checker
-def check_observation(observation: dict[str, list[float]] | None) -> Verdict:
-    """Exercise 2: `guessed` by eye and then `measured`, two lists of as many percentages, 0 to 100."""
+def check_observation(observation: dict[str, list[float]] | None, masks: list[np.ndarray]) -> Verdict:
+    """Exercise 2: `guessed` by eye and then `measured`, two lists with a percentage for each of the masks.
+
+    What was measured is compared with the masks, to the nearest whole percentage.
+    """
     if observation is None:
         raise NotYet("guess first, then measure, and put both lists into `observation`.")
     wanted = "'guessed' and 'measured', as many numbers of both"
     guessed, measured = read(
         lambda lists: np.array([lists["guessed"], lists["measured"]], float), observation, wanted
     )
-    if guessed.ndim != 1 or len(guessed) < 4:
-        raise NotYet(f"{guessed.size} guessed and measured; expected two lists of at least four.")
+    if guessed.shape != (len(masks),):
+        raise NotYet(f"{guessed.size} guessed and measured; expected two lists of {len(masks)} numbers.")
     if not all(0 <= value <= 100 for value in (*guessed, *measured)):
         raise NotYet(f"{observation}; expected percentages, 0 to 100.")
-    if (measured == 0).any() or np.ptp(measured) == 0:
-        raise NotYet("a measured share is 0, or all are the same; measure the four masks of the picture.")
-    if (measured < 1).all() and (guessed >= 1).any():
-        raise NotYet("the measured values look like shares; times 100 they are percentages.")
+    shares = np.array([100 * np.mean(mask) for mask in masks])
+    wrong = np.abs(measured - shares)
+    if wrong.max() > 0.51:
+        if np.allclose(100 * measured, shares, atol=0.51):
+            raise NotYet("the measured values look like shares; times 100 they are percentages.")
+        worst = int(wrong.argmax())
+        raise NotYet(
+            f"frame {worst + 1}: {measured[worst]:.1f} % measured, but masks[{worst}] covers "
+            f"{shares[worst]:.1f} % of the frame; give the masks in the order of the pictures."
+        )
     if np.abs(guessed - measured).max() < 0.005:
         raise NotYet("the guesses are the measurements; guess by eye, before you measure.")
-    off, bias = np.abs(guessed - measured).mean(), (guessed - measured).mean()
+    off, bias = np.abs(guessed - shares).mean(), (guessed - shares).mean()
     if off > 25:
         raise NotYet(f"you are off by {off:.0f} points on average; look again: all of the frame is 100.")
     way = "too high" if bias > 0 else "too low"

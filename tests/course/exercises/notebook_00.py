@@ -1,4 +1,5 @@
 import numpy as np
+import torch
 
 from polyp.course.exercises.notebook_00 import check_area_share, check_find_polyp, check_observation
 
@@ -22,6 +23,15 @@ def box_of(above):
 def observed(guessed, measured):
     return {"guessed": guessed, "measured": measured}
 
+
+def share_of(percent):
+    mask = np.zeros((10, 100), np.uint8)
+    mask.flat[: 10 * percent] = 1
+    return mask
+
+
+MEASURED = [3, 20, 10, 5]
+FOUR = [share_of(percent) for percent in MEASURED]
 
 WRONG = {
     check_area_share: [
@@ -54,14 +64,28 @@ WRONG = {
         ),
     ],
     check_observation: [
-        ("guess first, then measure", None),
-        ("expected 'guessed' and 'measured'", {"guess": [1, 2, 3, 4], "measured": [1, 2, 3, 4]}),
-        ("as many numbers of both", observed([1, 2, 3], [1, 2, 3, 4])),
-        ("two lists of at least four", observed([1, 2, 3], [1, 2, 4])),
-        ("expected percentages", observed([1, 2, 3, 120], [1, 2, 3, 4])),
-        ("or all are the same", observed([1, 2, 3, 4], [0, 2, 3, 4])),
-        ("look like shares", observed([3, 30, 10, 8], [0.03, 0.2, 0.1, 0.05])),
-        ("the guesses are the measurements", observed([3, 20, 10, 8], [3, 20, 10, 8])),
-        ("off by 60 points", observed([70, 70, 80, 60], [10, 10, 20, 0.5])),
+        ("guess first, then measure", None, FOUR),
+        ("expected 'guessed' and 'measured'", {"guess": [1, 2, 3, 4], "measured": [1, 2, 3, 4]}, FOUR),
+        ("as many numbers of both", observed([1, 2, 3], MEASURED), FOUR),
+        ("two lists of 4 numbers", observed([1, 2, 3], [3, 20, 10]), FOUR),
+        ("expected percentages", observed([1, 2, 3, 120], MEASURED), FOUR),
+        ("look like shares", observed([3, 30, 10, 8], [0.03, 0.2, 0.1, 0.05]), FOUR),
+        ("look like shares", observed([0.03, 0.3, 0.1, 0.08], [0.03, 0.2, 0.1, 0.05]), FOUR),
+        ("frame 2: 25.0 % measured, but masks[1] covers 20.0 %", observed(MEASURED, [3, 25, 10, 5]), FOUR),
+        ("frame 1: 20.0 % measured", observed([3, 30, 10, 8], MEASURED[1:] + MEASURED[:1]), FOUR),
+        ("the guesses are the measurements", observed(MEASURED, MEASURED), FOUR),
+        ("off by 60 points", observed([70, 70, 70, 68], MEASURED), FOUR),
+    ],
+}
+
+ACCEPTED = {
+    check_area_share: [np.mean, lambda mask: np.float32(mask.mean()), lambda mask: torch.tensor(mask.mean())],
+    check_find_polyp: [
+        lambda probs, threshold: box_of(probs > threshold) if (probs > threshold).any() else None,
+        lambda probs, threshold: np.array(box_of(probs > threshold)) if (probs > threshold).any() else None,
+    ],
+    check_observation: [
+        (observed([4, 30, 10, 8], MEASURED), FOUR),
+        (observed((4, 30, 10, 8), np.array(MEASURED, np.float32)), FOUR),
     ],
 }
