@@ -1,3 +1,5 @@
+import math
+
 import cv2
 import numpy as np
 
@@ -6,6 +8,8 @@ from polyp.course.exercises.notebook_01 import (
     check_observed,
     check_shiny_inside,
     check_split_by_video,
+    drawn_videos,
+    own_video_share,
 )
 
 
@@ -40,6 +44,30 @@ def split_frames(videos, test_share, seed):
     return np.random.default_rng(seed).random(len(videos)) < test_share
 
 
+def split_rounded(rounding):
+    def split_by_video(videos, test_share, seed):
+        names = np.unique(videos)
+        number = max(1, rounding(test_share * len(names) + 1e-9 * (rounding is math.floor)))
+        return np.isin(videos, np.random.default_rng(seed).permutation(names)[:number])
+
+    return split_by_video
+
+
+def split_by_drawn_frames(videos, test_share, seed):
+    """Whole videos, but drawn among frames, so that a long video may be drawn twice."""
+    number = max(1, round(test_share * len(np.unique(videos))))
+    return np.isin(videos, np.random.default_rng(seed).choice(videos, number, replace=False))
+
+
+def six_frames():
+    """Two videos of three frames: each video has its own pattern, and its frames hardly differ."""
+    rng = np.random.default_rng(0)
+    scenes = rng.integers(0, 200, (2, 16, 20, 3))
+    images = np.concatenate([scene + rng.integers(0, 5, (3, 16, 20, 3)) for scene in scenes])
+    return images.astype(np.uint8), np.array([1, 1, 1, 2, 2, 2])
+
+
+SIX = six_frames()
 unseeded = np.random.default_rng(0)
 
 WRONG = {
@@ -56,6 +84,7 @@ WRONG = {
         ("only one channel is bright: you return 1, expected 0", shine(axis_wise=np.max)),
         ("220 is not above 220: you return 1, expected 0", shine(limit=219)),
         ("an empty mask has no share: you return 0, expected nan", shine(empty=0.0)),
+        ("an empty mask has no share: you return None, expected nan", shine(empty=None)),
     ],
     check_count_polyps: [
         ("count_polyps returns None", lambda mask, smallest: None),
@@ -73,16 +102,46 @@ WRONG = {
         ("16 booleans", lambda videos, test_share, seed: np.isin(np.unique(videos), [1, 2, 3])),
         ("an array of booleans", lambda videos, test_share, seed: [[True], [True, False]]),
         ("has frames on both sides", split_frames),
-        ("7 videos are for testing, expected 3 to 3", split(lambda names, n, rng: names[n:])),
-        ("seed 0 gave two different splits", split(lambda names, n, rng: unseeded.permutation(names)[:n])),
+        ("7 videos are for testing, expected 3", split(lambda names, n, rng: names[n:])),
+        ("test_share 0.27, seed 0: 2 videos are for testing, expected 3", split_rounded(math.floor)),
+        ("test_share 0.23, seed 0: 3 videos are for testing, expected 2", split_rounded(math.ceil)),
+        ("2 videos are for testing, expected 3", split(lambda names, n, rng: rng.choice(names, n))),
+        ("2 videos are for testing, expected 3", split_by_drawn_frames),
+        ("a seed gave two different splits", split(lambda names, n, rng: unseeded.permutation(names)[:n])),
         ("all gave the same split", split(lambda names, n, rng: names[:n])),
     ],
     check_observed: [
-        ("observed is None", None),
-        ("you noted 2 of at least 3", {1: 0.7, 32: 1.0}),
-        ("a key is 0", {0: 0.5, 4: 0.8, 32: 1.0}),
-        ("expected some from 2 or less", {4: 0.7, 8: 0.9, 32: 1.0}),
-        ("the value of 32 is 93; expected a number from 0 to 1", {1: 0.28, 4: 0.9, 32: 93}),
-        ("at least as often", {1: 0.9, 4: 0.8, 32: 0.7}),
+        ("observed is None", None, *SIX),
+        ("you noted 2 of at least 3", {1: 0.7, 32: 1.0}, *SIX),
+        ("a key is 0", {0: 0.5, 4: 0.8, 32: 1.0}, *SIX),
+        ("expected some from 2 or less", {4: 0.7, 8: 0.9, 32: 1.0}, *SIX),
+        ("the value of 32 is 93; expected a number from 0 to 1", {1: 0.28, 4: 0.9, 32: 93}, *SIX),
+        ("side 1: you noted 0.500, but same_video_share(1) is", {1: 0.5, 4: 1.0, 32: 1.0}, *SIX),
+        ("whole numbers as sides", {1.5: 0.5, 4: 1.0, 32: 1.0}, *SIX),
+    ],
+}
+
+ACCEPTED = {
+    check_shiny_inside: [
+        lambda image, mask: (
+            np.float32((image[mask == 1] > 220).all(axis=1).mean()) if mask.any() else np.float32("nan")
+        ),
+    ],
+    check_count_polyps: [
+        lambda mask, smallest: (
+            sum(np.bincount(cv2.connectedComponents(mask, connectivity=8)[1].ravel())[1:] >= smallest)
+            + np.int64(0)
+        ),
+    ],
+    check_split_by_video: [
+        split(lambda names, n, rng: rng.permutation(names)[:n]),
+        lambda videos, share, seed: split(lambda names, n, rng: rng.permutation(names)[:n])(
+            videos, share, seed
+        ).tolist(),
+        drawn_videos,
+    ],
+    check_observed: [
+        ({side: own_video_share(*SIX, side) for side in (1, 4, 16)}, *SIX),
+        ({np.int64(2): round(own_video_share(*SIX, 2), 2), 8: 1, 32: np.float32(1)}, *SIX),
     ],
 }
