@@ -18,6 +18,7 @@ from torch import Tensor
 
 from polyp.config import PRESETS, Config, changed, configure
 from polyp.course.doubts import count_doubts
+from polyp.course.gaps import copied_by_gap
 from polyp.course.hospitals import score_elsewhere
 from polyp.course.threads import threads
 from polyp.data.cache import FrameCache
@@ -324,4 +325,5 @@ MEASUREMENTS: dict[str, Callable[[str | Path | None], dict[str, Any]]] = {
     "threads": threads,
     "clinicdb_elsewhere": score_elsewhere,
     "doubts": count_doubts,
+    "copied_by_gap": copied_by_gap,
 }
