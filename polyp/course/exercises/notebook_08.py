@@ -1,14 +1,22 @@
-"""Checkers of notebook 08: leaked frames, the cluster bootstrap, the calibration error, interval widths."""
+"""Checkers of notebook 08: leaked frames, coverage, the resampled difference, the calibration error.
 
-import math
-from collections import Counter
-from collections.abc import Callable
-from itertools import chain, product
-from operator import index
+Each has beside it what the notebook goes on with until the learner's own answer is right.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from polyp.course.exercises import NotYet, Verdict, ask, checker, compare, correct, noted, read
+from polyp.course.exercises import Verdict, checker, compare, correct
+
+Draw = Callable[[], tuple[np.ndarray, np.ndarray]]
+Interval = Callable[[np.ndarray, np.ndarray], Sequence[float]]
+
+
+def leaked_frames(test: Sequence[str], train: Sequence[str], video_of: Mapping[str, int]) -> int:
+    """How many of the frames `test` have a frame of their own video in `train`."""
+    trained = {video_of[frame] for frame in train}
+    return sum(video_of[frame] in trained for frame in test)
 
 
 @checker
@@ -26,59 +34,148 @@ def check_count_leaked(count_leaked: Callable) -> Verdict:
     return correct("a test frame leaks as soon as one frame of its video trains")
 
 
+def share_held(draw: Draw, interval: Interval, truth: float, trials: int) -> float:
+    """The share of `trials` drawn test sets whose interval holds the truth."""
+    ends = (interval(*draw()) for _ in range(trials))
+    return sum(low <= truth <= high for low, high in ends) / trials
+
+
 @checker
-def check_cluster_bootstrap(cluster_bootstrap: Callable) -> Verdict:
-    """Exercise 2: `cluster_bootstrap(scores, videos, draws, rng)` gives the mean score of each test set.
+def check_coverage(coverage: Callable[[Draw, Interval, float, int], float]) -> Verdict:
+    """Exercise 2: `coverage(draw, interval, truth, trials)` is the share of intervals that hold the truth."""
 
-    Scores and videos are arrays (frames,); whole videos are drawn by a numpy Generator, with replacement.
+    def tried(truth: float, lows: list[float], highs: list[float]) -> float:
+        """Its answer where the test set drawn n-th has the interval from `lows[n]` to `highs[n]`."""
+        left = iter(range(len(lows)))
+
+        def draw() -> tuple[np.ndarray, np.ndarray]:
+            if (number := next(left, None)) is None:
+                raise ValueError(f"draw() was called more often than the {len(lows)} trials")
+            return np.full(2 + number, float(number)), np.arange(2 + number)
+
+        def interval(scores: np.ndarray, videos: np.ndarray) -> tuple[float, float]:
+            if len(scores) != len(videos) or scores.mean() != scores[0]:
+                raise ValueError("interval() wants the scores and videos of one drawn test set")
+            return lows[int(scores[0])], highs[int(scores[0])]
+
+        return coverage(draw, interval, truth, len(lows))
+
+    def held(truth: float, lows: list[float], highs: list[float]) -> int:
+        return sum(low <= truth <= high for low, high in zip(lows, highs, strict=True))
+
+    compare(
+        tried,
+        {
+            "three of six intervals hold the truth": (
+                0.8,
+                [0.7, 0.75, 0.82, 0.85, 0.6, 0.6],
+                [0.9, 0.85, 0.9, 0.95, 0.95, 0.75],
+            ),
+            "one of five holds it, two lie above, two below": (
+                0.5,
+                [0.6, 0.55, 0.1, 0.2, 0.4],
+                [0.9, 0.7, 0.3, 0.4, 0.6],
+            ),
+            "none holds it": (0.5, [0.6], [0.7]),
+        },
+        lambda truth, lows, highs: held(truth, lows, highs) / len(lows),
+        nothing="coverage returns nothing; return a share of the trials, from 0 to 1",
+        close=1e-6,
+        hints={
+            "that is how many hold it; divide by the number of trials": held,
+            "the truth must be below the upper end, too": (
+                lambda truth, lows, highs: sum(low <= truth for low in lows) / len(lows)
+            ),
+            "the truth must be above the lower end, too": (
+                lambda truth, lows, highs: sum(truth <= high for high in highs) / len(highs)
+            ),
+        },
+        otherwise="draw a new test set in every trial, and look at its own interval",
+    )
+    return correct("that is the whole test of an interval: a world with a known truth, and a count")
+
+
+def difference_by_video(
+    scores: np.ndarray, videos: np.ndarray, first: np.ndarray, second: np.ndarray, drawn: np.ndarray
+) -> np.ndarray:
+    """The mean of one group of frames minus that of another, in every resampled test set.
+
+    Args:
+        scores, videos: one entry per frame (frames,).
+        first, second: bool (frames,), which frames are in which group.
+        drawn: how often each resampled test set holds each video, (draws, videos), in the order of np.unique.
     """
-    cases = {
-        "videos of one length": ([0.1, 0.3, 0.9, 0.8, 0.5, 0.6], [1, 1, 2, 2, 3, 3]),
-        "videos of 1, 2 and 4 frames, mixed, with gaps between their numbers": (
-            [0.2, 0.95, 0.31, 0.84, 0.36, 0.77, 0.4],
-            [12, 5, 30, 5, 30, 30, 30],
-        ),
-        "one video only": ([0.25, 0.75], [4, 4]),
-    }
-    draws = 4000
-    nothing = "cluster_bootstrap returns nothing; return an array with a mean for each draw"
-    for case, (values, groups) in cases.items():
-        scores, videos, rng = np.array(values), np.array(groups), np.random.default_rng(0)
-        answer = ask(cluster_bootstrap, scores, videos, draws, rng, case=case, nothing=nothing)
-        found = read(lambda means: np.array(means, float), answer, f"an array ({draws},)")
-        if found.shape != (draws,):
-            raise NotYet(f"{case}: the answer has the shape {found.shape}; expected ({draws},)")
-        counted, chances = Counter(found.round(6).tolist()), _possible_means(scores, videos)
-        if strange := counted.keys() - chances.keys():
-            raise NotYet(
-                f"{case}: scores {values}, videos {groups} gave a mean of {min(strange):.4f}, which no draw "
-                "of whole videos has. Does each drawn video bring all its frames, and is the mean one over "
-                "frames?"
-            )
-        for mean, chance in chances.items():
-            share = counted[mean] / draws
-            if abs(share - chance) > 6 * math.sqrt(chance * (1 - chance) / draws) + 1e-9:
-                raise NotYet(
-                    f"{case}: the mean {mean:.4f} came up in {share:.1%} of the draws; expected "
-                    f"{chance:.1%}. Is every video equally likely in each of as many draws as there are "
-                    "videos, with replacement?"
+    _, number = np.unique(videos, return_inverse=True)
+
+    def means(group: np.ndarray) -> np.ndarray:
+        return (drawn @ np.bincount(number, scores * group)) / (drawn @ np.bincount(number, group))
+
+    return means(first) - means(second)
+
+
+@checker
+def check_resampled_difference(resampled_difference: Callable[..., np.ndarray]) -> Verdict:
+    """Exercise 3: `resampled_difference(scores, videos, first, second, drawn)`, see `difference_by_video`."""
+    scores = np.array([0.9, 0.2, 0.8, 0.5, 0.7, 0.1, 0.6, 0.95])
+    videos = np.array([30, 5, 30, 12, 5, 12, 30, 12])
+    first = np.array([1, 1, 0, 0, 1, 1, 0, 0], bool)
+    second = np.array([0, 0, 1, 1, 0, 0, 1, 0], bool)
+    second_everywhere = np.array([0, 0, 1, 1, 1, 0, 1, 0], bool)
+    first_apart = np.array([1, 1, 0, 0, 0, 1, 0, 1], bool)
+    once, drawn = np.ones((1, 3), int), np.array([[1, 1, 1], [0, 1, 2], [2, 1, 0], [0, 2, 1]])
+
+    def by_frames(
+        scores: np.ndarray, videos: np.ndarray, drawn: np.ndarray, group: np.ndarray
+    ) -> list[float]:
+        names = np.unique(videos).tolist()
+        repeats = [np.array([row[names.index(video)] for video in videos[group]]) for row in drawn]
+        return [float(np.repeat(scores[group], times).mean()) for times in repeats]
+
+    def by_videos(
+        scores: np.ndarray, videos: np.ndarray, drawn: np.ndarray, group: np.ndarray
+    ) -> list[float]:
+        names = [name for name in np.unique(videos) if group[videos == name].any()]
+        means = np.array([scores[group & (videos == name)].mean() for name in names])
+        columns = np.isin(np.unique(videos), names)
+        return [float(np.average(means, weights=row[columns])) for row in drawn]
+
+    def minus(mean: Callable, scores, videos, first, second, drawn) -> np.ndarray:
+        return np.subtract(*(mean(scores, videos, drawn, group) for group in (first, second)))
+
+    compare(
+        resampled_difference,
+        {
+            "every video drawn once": (scores, videos, first, second, once),
+            "four test sets": (scores, videos, first_apart, second_everywhere, drawn),
+        },
+        lambda *args: minus(by_frames, *args),
+        nothing="resampled_difference returns nothing; return an array, a difference for each row of drawn",
+        close=1e-5,
+        hints={
+            "that is the second group's mean minus the first's": lambda *args: -minus(by_frames, *args),
+            "that is a mean of videos' means; every drawn frame counts alike": (
+                lambda *args: minus(by_videos, *args)
+            ),
+            "that is the difference of the frames as they are; use drawn": (
+                lambda scores, videos, first, second, drawn: np.full(
+                    len(drawn), scores[first].mean() - scores[second].mean()
                 )
-    return correct("compared with every possible draw: whole videos, with replacement, all frames counted")
+            ),
+        },
+        otherwise="a video that is drawn twice brings all its frames of the group twice",
+    )
+    return correct("both groups come from the same draws, so what they share cancels out")
 
 
-def _possible_means(values: np.ndarray, groups: np.ndarray) -> Counter:
-    """The mean of every possible draw of whole groups, rounded -> its probability."""
-    members = [values[groups == group].tolist() for group in np.unique(groups)]
-    chances: Counter = Counter()
-    for picked in product(members, repeat=len(members)):
-        frames = list(chain(*picked))
-        chances[round(math.fsum(frames) / len(frames), 6)] += 1 / len(members) ** len(members)
-    return chances
+def gap_of_bins(bins: np.ndarray) -> float:
+    """The expected calibration error of bins (n, 3): pixels, polyp pixels, summed probability."""
+    pixels, polyp, stated = np.asarray(bins, float).T
+    return float(np.abs(polyp - stated).sum() / pixels.sum())
 
 
 @checker
 def check_calibration_error(calibration_error: Callable) -> Verdict:
-    """Exercise 3: `calibration_error(bins)` is the gap between stated and observed, averaged over pixels.
+    """Exercise 4: `calibration_error(bins)` is the gap between stated and observed, averaged over pixels.
 
     The bins (n, 3) are of pixels, polyp pixels and summed probability.
     """
@@ -91,30 +188,8 @@ def check_calibration_error(calibration_error: Callable) -> Verdict:
     compare(
         calibration_error,
         {f"{case}, {rows}": (np.array(rows, float),) for case, rows in cases.items()},
-        lambda bins: math.fsum(abs(polyp - stated) for _, polyp, stated in bins) / bins[:, 0].sum(),
+        gap_of_bins,
         nothing="calibration_error returns nothing; return one number",
-        close=1e-6,
+        close=1e-5,
     )
     return correct("each bin counts by its pixels, so the empty one counts nothing")
-
-
-@checker
-def check_widths(widths: dict[int, float] | None) -> Verdict:
-    """Exercise 4: the width of the 95 % interval for at least three numbers of videos."""
-    nothing = "widths is None; make it a dictionary {videos: width} of at least 3 numbers of videos"
-    found = noted(widths, nothing=nothing, keys_between=(2, 1e6), least=3)
-    counts = [read(index, videos, "a whole number of videos") for videos in found]
-    (fewest, *_, most), (wide, *_, narrow) = counts, found.values()
-    if most < 2 * fewest:
-        raise NotYet(
-            f"from {fewest} to {most} videos is little; take a most that is at least twice the least"
-        )
-    if wide <= narrow:
-        raise NotYet(
-            f"{fewest} videos gave {wide:.3f} and {most} gave {narrow:.3f}; fewer videos "
-            "should leave more doubt. One small draw can be lucky: take the mean of several"
-        )
-    return correct(
-        f"from {fewest} to {most} videos the interval shrinks from {wide:.2f} to {narrow:.2f}; the "
-        f"square-root rule would say to {wide * math.sqrt(fewest / most):.2f}"
-    )

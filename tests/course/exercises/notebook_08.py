@@ -1,31 +1,59 @@
 import numpy as np
+import torch
 
 from polyp.course.exercises.notebook_08 import (
     check_calibration_error,
-    check_cluster_bootstrap,
     check_count_leaked,
-    check_widths,
+    check_coverage,
+    check_resampled_difference,
+    difference_by_video,
+    gap_of_bins,
+    leaked_frames,
+    share_held,
 )
 
 
-def bootstrap(pick=lambda rng, n: rng.integers(0, n, n), members=None, mean=np.concatenate):
-    def cluster_bootstrap(scores, videos, draws, rng):
-        groups = members or [scores[videos == video] for video in np.unique(videos)]
-        return np.array([np.mean(mean([groups[k] for k in pick(rng, len(groups))])) for _ in range(draws)])
-
-    return cluster_bootstrap
+def holds(low, truth, high):
+    return low <= truth <= high
 
 
-def of_frames(scores, videos, draws, rng):
-    return rng.choice(scores, (draws, len(scores))).mean(axis=1)
+def count(draw, interval, truth, trials, inside=holds):
+    return sum(inside(low, truth, high) for low, high in (interval(*draw()) for _ in range(trials)))
 
 
-def by_largest_number(scores, videos, draws, rng):
-    return bootstrap()(scores, rng.permutation(videos), draws, rng)
+def share(inside):
+    return lambda draw, interval, truth, trials: count(draw, interval, truth, trials, inside) / trials
 
 
-def of_videos(groups):
-    return [group.mean() for group in groups]
+def drawn_once(draw, interval, truth, trials):
+    low, high = interval(*draw())
+    return float(low <= truth <= high)
+
+
+def drawn_twice(draw, interval, truth, trials):
+    return np.mean([interval(draw()[0], draw()[1])[0] <= truth for _ in range(trials)])
+
+
+def drawn_too_often(draw, interval, truth, trials):
+    return count(draw, interval, truth, trials + 1) / trials
+
+
+def difference(scores, videos, first, second, drawn, rows=slice(None), videos_alike=False, always_all=False):
+    names = np.unique(videos)
+
+    def mean(group, row):
+        picked = [scores[group & (videos == name)] for name in np.repeat(names, row)]
+        values = [part.mean() for part in picked if len(part)] if videos_alike else np.concatenate(picked)
+        return np.mean(values)
+
+    counts = np.ones_like(drawn) if always_all else drawn
+    return np.array([mean(first, row) - mean(second, row) for row in counts[rows]])
+
+
+def in_order_of_appearance(scores, videos, first, second, drawn):
+    names = list(dict.fromkeys(videos.tolist()))
+    number = np.array([names.index(video) for video in videos])
+    return difference(scores, number, first, second, drawn)
 
 
 def error(bins, gap=np.abs, weigh=True):
@@ -47,20 +75,34 @@ WRONG = {
         ("you return 0, expected 1", lambda test, train, video: len(set(test) & set(train))),
         ("your code stopped with KeyError", lambda test, train, video: len({video[test[0] + train[0]]})),
     ],
-    check_cluster_bootstrap: [
-        ("cluster_bootstrap returns nothing; return an array", lambda scores, videos, draws, rng: None),
-        ("you give 'many', expected an array (4000,)", lambda scores, videos, draws, rng: "many"),
-        ("the answer has the shape (); expected (4000,)", lambda scores, videos, draws, rng: scores.mean()),
-        ("which no draw of whole videos has. Does each", of_frames),
-        ("mixed, with gaps between their numbers: scores [0.2, 0.95", bootstrap(mean=of_videos)),
+    check_coverage: [
+        ("coverage returns nothing; return a share", lambda draw, interval, truth, trials: None),
+        ("expected 0.5; that is how many hold it; divide", count),
+        ("the truth must be below the upper end, too", share(lambda low, truth, high: low <= truth)),
+        ("the truth must be above the lower end, too", share(lambda low, truth, high: truth <= high)),
+        ("you return 1, expected 0.5; draw a new test set in every trial", drawn_once),
+        ("interval() wants the scores and videos of one drawn test set", drawn_twice),
+        ("draw() was called more often than the 6 trials", drawn_too_often),
+        ("your code stopped with TypeError", 0.95),
+    ],
+    check_resampled_difference: [
         (
-            "the mean 0.2000 came up in 0.0% of the draws; expected 3.7%",
-            bootstrap(pick=lambda rng, n: rng.permutation(n)),
+            "resampled_difference returns nothing; return an array",
+            lambda scores, videos, first, second, drawn: None,
         ),
-        ("Is every video equally likely", bootstrap(pick=lambda rng, n: np.sort(rng.integers(0, n, n) // 2))),
         (
-            "videos of one length: the mean 0.2000 came up in",
-            bootstrap(pick=lambda rng, n: rng.integers(0, n, 1)),
+            "that is the second group's mean minus the first's",
+            lambda scores, videos, a, b, drawn: difference(scores, videos, b, a, drawn),
+        ),
+        ("that is a mean of videos' means", lambda *args: difference(*args, videos_alike=True)),
+        (
+            "that is the difference of the frames as they are; use drawn",
+            lambda *a: difference(*a, always_all=True),
+        ),
+        ("a video that is drawn twice brings all its frames", in_order_of_appearance),
+        (
+            "you return an array (0,) of float64, expected an array (1,)",
+            lambda *a: difference(*a, rows=slice(0)),
         ),
     ],
     check_calibration_error: [
@@ -71,14 +113,27 @@ WRONG = {
         ("an empty bin, [[40, 0, 2.0]", lambda bins: error(bins) * (bins[:, 0] > 0).mean()),
         ("perfect", lambda bins: np.abs(bins[:, 1] / bins[:, 0] - bins[:, 2]).mean()),
     ],
-    check_widths: [
-        ("widths is None; make it a dictionary", None),
-        ("you noted 2 of at least 3 results", {10: 0.3, 29: 0.1}),
-        ("a key is 1; expected a number from 2", {1: 0.3, 10: 0.2, 29: 0.1}),
-        ("the value of 10 is 20", {10: 20, 20: 14, 29: 10}),
-        ("you give 'all', expected a key to be a number", {"all": 0.1, 10: 0.2, 20: 0.3}),
-        ("from 20 to 29 videos is little", {20: 0.3, 25: 0.2, 29: 0.1}),
-        ("10 videos gave 0.100 and 29 gave 0.300; fewer videos", {29: 0.3, 10: 0.1, 20: 0.2}),
-        ("you give 14.5, expected a whole number of videos", {14.5: 0.3, 20: 0.2, 29: 0.1}),
+}
+
+ACCEPTED = {
+    check_count_leaked: [leaked_frames, lambda *args: np.int64(leaked_frames(*args))],
+    check_coverage: [
+        share_held,
+        lambda *args: np.float32(share_held(*args)),
+        lambda draw, interval, truth, trials: np.mean(
+            [low <= truth <= high for low, high in (interval(*draw()) for _ in range(trials))]
+        ),
+    ],
+    check_resampled_difference: [
+        difference_by_video,
+        difference,
+        lambda *args: difference_by_video(*args).astype(np.float32),
+        lambda *args: torch.from_numpy(difference_by_video(*args)),
+        lambda *args: difference_by_video(*args).tolist(),
+    ],
+    check_calibration_error: [
+        gap_of_bins,
+        lambda bins: gap_of_bins(bins.astype(np.float32)),
+        lambda bins: torch.tensor(gap_of_bins(bins)),
     ],
 }
