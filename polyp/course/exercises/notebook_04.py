@@ -2,36 +2,46 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import cv2
 import numpy as np
 
-from polyp.course.exercises import NotYet, Verdict, ask, checker, correct, noted, show
+from polyp.course.exercises import NotYet, Verdict, ask, checker, compare, correct, show
+from polyp.data.augmentation import A, apply
 
 Pair = tuple[np.ndarray, np.ndarray]
 
 VERDICTS = {
-    "turn frame and mask by 180 degrees": (True, "the scope rolls, and its lamp rolls with it"),
-    "turn only the frame by 180 degrees": (False, "the mask no longer lies on the polyp"),
-    "make the frame 20 % darker": (True, "the lamp may well be farther away, and the polyp is where it was"),
-    "turn red mucosa blue": (False, "no white-light scope sends blue mucosa"),
-    "blur the frame slightly": (True, "scopes move and lose focus; experts outline such frames too"),
-    "swap the top and the bottom half of both": (False, "the wall of a colon has no such seam"),
+    "gamma 0.8 on the frame, the mask as it was": (0, "processors set gamma, and no pixel moves"),
+    "shear frame and mask by 10 degrees": (
+        0,
+        "a wall seen at a slant looks like that, and the mask comes along",
+    ),
+    "move the frame by 5 %, the mask not at all": (2, "the outline no longer lies on the polyp"),
+    "blend two frames half and half, and join their masks": (1, "no scope shows two places at once"),
+    "shift frame and mask until the polyp is out of view": (
+        0,
+        "scopes see many frames without a polyp, and an empty mask is right for them",
+    ),
+    "mirror frame and mask, with the date in the picture": (1, "no processor writes in mirror writing"),
+    "blur the frame until no border is left, the mask as it was": (
+        2,
+        "a scope out of focus sends such frames, but there no expert could draw this outline",
+    ),
 }
 
 
 @checker
-def check_could_be(answer: Mapping[str, bool] | None) -> Verdict:
-    """Exercise 1: True for each transform that a colonoscope could have made, with a mask that is right."""
+def check_could_be(answer: Mapping[str, int] | None) -> Verdict:
+    """Exercise 1: the question that each transform fails, 1 or 2, or 0 for neither."""
     if not isinstance(answer, Mapping):
-        raise NotYet("give a dictionary with True or False for each of the six transforms")
+        raise NotYet("give a dictionary with 0, 1 or 2 for each of the seven transforms")
     for name, (truth, why) in VERDICTS.items():
-        if answer.get(name) not in (True, False):
-            raise NotYet(f"judge {name!r}: True or False")
-        if bool(answer[name]) != truth:
-            raise NotYet(f"{name!r} is {answer[name]}, expected {truth}: {why}")
+        if answer.get(name) not in (0, 1, 2):
+            raise NotYet(f"judge {name!r}: 0, 1 or 2")
+        if answer[name] != truth:
+            raise NotYet(f"{name!r}: you say {int(answer[name])}, expected {truth}: {why}")
     return correct("a transform must leave a frame that a scope could send, and a mask that fits it")
 
 
@@ -116,10 +126,10 @@ SUSPECTS: dict[str, Callable[[np.ndarray, np.ndarray, int], Pair]] = {
     "five": _blur,
     "six": _turn_apart,
 }
-"""Six augmentations of (image, mask, seed), some of them broken: exercise 3 finds out which."""
+"""Six augmentations of (image, mask, seed), some of them broken: exercise 4 finds out which."""
 
 _BROKEN = {
-    "two": "frame and mask each throw their own coin",
+    "two": "frame and mask each toss a coin of their own",
     "three": "right and down are swapped for the mask",
     "six": "the mask turns the other way",
 }
@@ -127,33 +137,68 @@ _BROKEN = {
 
 @checker
 def check_broken(answer: list[str] | None) -> Verdict:
-    """Exercise 3: the names of the `SUSPECTS` that do not move the mask with the frame."""
-    if not isinstance(answer, list | tuple | set) or not set(map(str, answer)) <= SUSPECTS.keys():
+    """Exercise 4: the names of the `SUSPECTS` that do not move the mask with the frame."""
+    if (
+        not isinstance(answer, list | tuple | set | np.ndarray)
+        or not set(map(str, answer)) <= SUSPECTS.keys()
+    ):
         raise NotYet(f"give a list of names out of {', '.join(SUSPECTS)}")
     named = set(map(str, answer))
     if sound := sorted(named - _BROKEN.keys()):
         raise NotYet(f"{sound[0]!r} is sound, expected a list without it: its mask arrives with every frame")
     if missing := _BROKEN.keys() - named:
         raise NotYet(
-            f"{len(missing)} more part frame and mask, but not with every seed; look at the worst of 20"
+            f"{len(missing)} more separate frame and mask, but not with every seed; look at the worst of 20"
         )
     return correct("; ".join(f"{name}: {why}" for name, why in _BROKEN.items()))
 
 
+def share_lost(
+    share: float,
+    images: np.ndarray,
+    masks: np.ndarray,
+    p: float = 1.0,
+    gone: Callable[[np.ndarray], np.ndarray] = lambda kept: kept < 0.5,
+) -> float:
+    """In what share of frames less than half of the polyp remains after a random shift.
+
+    Args:
+        share: the largest shift, as a share of the frame.
+        images, masks: uint8 (n, H, W, 3) and {0, 1} (n, H, W); a frame's number is its seed.
+        p, gone: what learners get wrong: how often it shifts, and which shares of the polyp count as lost.
+    """
+    shift = A.Compose([A.Affine(translate_percent=(-share, share), p=p)])
+    pairs = zip(images, masks, strict=True)
+    kept = [apply(shift, i, m, number)[1].sum() / m.sum() for number, (i, m) in enumerate(pairs)]
+    return float(np.mean(gone(np.array(kept))))
+
+
 @checker
-def check_lost(answer: Mapping[float, float] | None) -> Verdict:
-    """Exercise 4: largest shift, a share of the frame -> share of frames that lost half of their polyp."""
-    nothing = "measure at least three shifts: a dictionary {shift: share of frames}"
-    found = noted(answer, nothing=nothing, keys_between=(0, 1), least=3)
-    shifts, lost = list(found), list(found.values())
-    if shifts[0] > 0.15 or shifts[-1] < 0.5:
-        raise NotYet(f"your shifts go from {shifts[0]} to {shifts[-1]}; begin at 0.1 and go to 0.5 or more")
-    if any(later < earlier - 0.05 for earlier, later in pairwise(lost)):
-        raise NotYet(f"{show(lost)}: a longer shift should not lose fewer; use p=1.0 and the same seeds")
-    if lost[0] > 0.3 or lost[-1] < lost[0] + 0.02:
-        raise NotYet(
-            f"{show(lost)}; expected few first, clearly more at the end. Is the keyword right, and do you "
-            "compare with the mask before?"
-        )
-    told = f"from {lost[0]:.0%} to {lost[-1]:.0%} of the frames lose most of their polyp"
+def check_lost(lost: Callable[[float], float], images: np.ndarray, masks: np.ndarray) -> Verdict:
+    """Exercise 3: largest shift, a share of the frame -> share of frames that lost half of their polyp."""
+    truth = partial(share_lost, images=images, masks=masks)
+    compare(
+        lost,
+        [(0.6,), (0.3,), (0.1,)],
+        truth,
+        nothing="return the share of frames that keep less than half of their polyp's pixels",
+        close=1e-6,
+        hints={
+            "without p=1.0 only about half of the frames are shifted": partial(truth, p=0.5),
+            "you count each frame that lost any pixel; count those that kept less than half": partial(
+                truth, gone=lambda kept: kept < 1
+            ),
+            "you count only frames without any polyp left; less than half is enough": partial(
+                truth, gone=lambda kept: kept == 0
+            ),
+            "that is the mean of what is left; count the frames where it is below 0.5": partial(
+                truth, gone=lambda kept: kept
+            ),
+            "that is a number of frames; divide by how many there are": lambda share: (
+                truth(share) * len(masks)
+            ),
+        },
+        otherwise="shift each frame with its number as the seed, and compare its mask after with before",
+    )
+    told = f"up to {0.1:.0%} loses {truth(0.1):.0%} of the frames, up to {0.6:.0%} loses {truth(0.6):.0%}"
     return correct(f"{told}: its strength decides when an augmentation stops being true of your data")

@@ -1,4 +1,5 @@
 import numpy as np
+import torch
 
 from polyp.course.exercises.notebook_04 import (
     VERDICTS,
@@ -6,6 +7,7 @@ from polyp.course.exercises.notebook_04 import (
     check_could_be,
     check_flip_and_turn,
     check_lost,
+    share_lost,
 )
 
 RIGHT = {name: truth for name, (truth, _) in VERDICTS.items()}
@@ -34,12 +36,27 @@ def unseeded(image, mask, rng):
     return flip()(image, mask, np.random.default_rng())
 
 
+NUMBERS = np.random.default_rng(0)
+FRAMES = np.zeros((12, 24, 32, 3), np.uint8)
+MASKS = np.zeros((12, 24, 32), np.uint8)
+for mask, (y, x) in zip(MASKS, NUMBERS.integers(2, 14, (12, 2)), strict=True):
+    mask[y : y + 7, x : x + 9] = 1
+
+
+def lost(**mistakes):
+    return lambda share: share_lost(share, FRAMES, MASKS, **mistakes)
+
+
 WRONG = {
     check_could_be: [
         ("give a dictionary", None),
-        ("judge 'turn frame and mask", dict.fromkeys(VERDICTS)),
-        ("expected False: no white-light scope", RIGHT | {"turn red mucosa blue": True}),
-        ("expected True: scopes move", RIGHT | {"blur the frame slightly": False}),
+        ("judge 'gamma 0.8 on the frame", dict.fromkeys(VERDICTS)),
+        ("judge 'gamma 0.8 on the frame", RIGHT | {next(iter(VERDICTS)): 3}),
+        *[
+            (f"{name!r}: you say {wrong}, expected {truth}: {why}", RIGHT | {name: wrong})
+            for name, (truth, why) in VERDICTS.items()
+            for wrong in {0, 1, 2} - {truth}
+        ],
     ],
     check_flip_and_turn: [
         ("return the new frame and the new mask", lambda image, mask, rng: None),
@@ -63,15 +80,39 @@ WRONG = {
         ("give a list of names", ["two", "seven"]),
         ("give a list of names", 2),
         ("'five' is sound", ["two", "three", "five", "six"]),
-        ("1 more part frame and mask", ["two", "three"]),
+        ("1 more separate frame and mask", ["two", "three"]),
     ],
     check_lost: [
-        ("measure at least three shifts", None),
-        ("you noted 2 of at least 3", {0.1: 0.0, 0.6: 0.4}),
-        ("a key is 60; expected", {0.1: 0.0, 0.3: 0.1, 60: 0.4}),
-        ("the value of 0.6 is 40; expected", {0.1: 0.0, 0.3: 0.1, 0.6: 40}),
-        ("begin at 0.1", {0.2: 0.0, 0.3: 0.1, 0.6: 0.4}),
-        ("should not lose fewer", {0.1: 0.0, 0.3: 0.4, 0.6: 0.1}),
-        ("expected few first", {0.1: 0.0, 0.3: 0.0, 0.6: 0.0}),
+        ("return the share of frames that keep less than half", lambda share: None, FRAMES, MASKS),
+        ("a function is expected here", {0.1: 0.0, 0.3: 0.1, 0.6: 0.4}, FRAMES, MASKS),
+        ("without p=1.0 only about half", lost(p=0.5), FRAMES, MASKS),
+        ("count each frame that lost any pixel", lost(gone=lambda kept: kept < 1), FRAMES, MASKS),
+        ("less than half is enough", lost(gone=lambda kept: kept == 0), FRAMES, MASKS),
+        ("the mean of what is left", lost(gone=lambda kept: kept), FRAMES, MASKS),
+        ("divide by how many there are", lambda share: 12 * lost()(share), FRAMES, MASKS),
+        ("its number as the seed", lambda share: lost()(share) / 3, FRAMES, MASKS),
+    ],
+}
+
+ACCEPTED = {
+    check_could_be: [
+        RIGHT,
+        {name: np.int64(truth) for name, truth in RIGHT.items()},
+        {name: float(truth) for name, truth in RIGHT.items()},
+    ],
+    check_flip_and_turn: [
+        flip(),
+        lambda image, mask, rng: [*flip()(image, mask, rng)],
+    ],
+    check_broken: [
+        {"two", "three", "six"},
+        ["six", "three", "two"],
+        np.array(["two", "three", "six"]),
+        ["two", "three", "six", "six"],
+    ],
+    check_lost: [
+        (lost(), FRAMES, MASKS),
+        (lambda share: np.float32(lost()(share)), FRAMES, MASKS),
+        (lambda share: torch.tensor(lost()(share)), FRAMES, MASKS),
     ],
 }

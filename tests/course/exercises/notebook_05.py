@@ -1,15 +1,20 @@
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from polyp.course.exercises.notebook_05 import (
-    check_block_parameters,
+    channels_read,
+    check_block,
     check_broken_network,
     check_decode,
     check_grid,
     check_momentum,
+    check_reads,
+    top_row,
+    way_up,
 )
-from polyp.model.network import UNet, upsample
+from polyp.model.network import ConvBlock, UNet, upsample
 
 
 def decode(double=upsample, join=lambda skip, below: [skip, below], block=lambda i: i):
@@ -64,19 +69,60 @@ class ShortSighted(UNet):
         return tuple(self.head_logits(F.pad(x, (0, -x.shape[-1] % 4, 0, -x.shape[-2] % 4)), 2))
 
 
+def block(n, m, bias=False, inner=lambda n, m: m, padding=1, first=nn.ReLU):
+    second = nn.Conv2d(inner(n, m), m, 3, padding=padding, bias=bias)
+    layers = nn.Conv2d(n, m, 3, padding=padding, bias=bias), nn.BatchNorm2d(m), first()
+    return nn.Sequential(*layers, second, nn.BatchNorm2d(m), nn.ReLU())
+
+
+class Cut(ConvBlock):
+    def forward(self, x):
+        return super().forward(x).detach()
+
+
+class Frozen(ConvBlock):
+    def forward(self, x):
+        with torch.no_grad():
+            return super().forward(x)
+
+
+def zero_head():
+    """Its encoder gets a gradient only after the head's first step."""
+    model = UNet((4, 8))
+    nn.init.zeros_(model.head.weight)
+    return model
+
+
+def with_spare():
+    model = UNet((4, 8))
+    model.spare = nn.Linear(3, 3)
+    return model
+
+
+def cut_off(block=Cut):
+    model = UNet((4, 8, 16))
+    model.encoder[2] = block(8, 16)
+    return model
+
+
+def not_trained():
+    model = UNet((4, 8, 16))
+    model.decoder[0].requires_grad_(False)
+    return model
+
+
 WRONG = {
-    check_block_parameters: [
-        ("return a whole number; block_parameters(3, 8) gave None", lambda n, m: None),
-        (
-            "(3, 8): you return 840, expected 824; the convolutions have no bias",
-            lambda n, m: 9 * m * (n + m) + 6 * m,
-        ),
-        ("each batch normalisation has a scale and a shift for", lambda n, m: 9 * m * (n + m)),
-        ("there are two batch normalisations", lambda n, m: 9 * m * (n + m) + 2 * m),
-        ("the running mean and variance are buffers", lambda n, m: 9 * m * (n + m) + 8 * m),
-        ("the second convolution reads what the first wrote", lambda n, m: 2 * 9 * n * m + 4 * m),
-        ("(3, 8): you return 216, expected 824", lambda n, m: 9 * n * m),
-        ("your code stopped with TypeError", lambda channels: 9 * channels),
+    check_block: [
+        ("return an nn.Sequential of the six layers", lambda n, m: None),
+        ("you return 216, expected an nn.Sequential", lambda n, m: 9 * n * m),
+        ("your code stopped with TypeError", lambda channels: block(channels, channels)),
+        ("it holds 1 convolutions and 1 batch normalisations", lambda n, m: block(n, m)[:3]),
+        ("conv_block(3, 8): a convolution has a bias", lambda n, m: block(n, m, bias=True)),
+        ("(8, 3, 3, 3), expected (8, 8, 3, 3); the second", lambda n, m: block(n, m, inner=lambda n, m: n)),
+        ("its parameters are called '0.0.weight'", lambda n, m: nn.Sequential(block(n, m))),
+        ("(2, 3, 6, 8) becomes a tensor (2, 8, 2, 4)", lambda n, m: block(n, m, padding=0)),
+        ("negative numbers come out", lambda n, m: nn.Sequential(*[*block(n, m)][:-1])),
+        ("the order is convolution, normalisation, ReLU", lambda n, m: block(n, m, first=nn.Identity)),
     ],
     check_decode: [
         ("return the block's output at full size; decode() gave None", lambda blocks, skips: None),
@@ -108,6 +154,22 @@ WRONG = {
         ("depth 2, level 1: right, but node 2_0 ran and is not needed", grid(extra=1)),
         ("right, but node 0_0 ran 2 times; keep", grid(again=True)),
     ],
+    check_reads: [
+        ("return a whole number of channels", lambda widths, i, j: None),
+        ("a function is expected here", 40),
+        (
+            "the three colours of the frame",
+            lambda widths, i, j: channels_read(widths, i, j) if i or j else widths[0],
+        ),
+        (
+            "reads what the row above it writes",
+            lambda widths, i, j: channels_read(widths, i, j) if j or not i else widths[i],
+        ),
+        ("all nodes to its left, not only one", lambda widths, i, j: widths[i] + widths[i + 1]),
+        ("the node below to the left arrives too", lambda widths, i, j: j * widths[i]),
+        ("the one below has widths[i + 1]", lambda widths, i, j: j * widths[i + 1] + widths[i]),
+        ("[8, 16, 32, 64], 0, 1): you return 3, expected 24", lambda widths, i, j: 3),
+    ],
     check_broken_network: [
         ("put a network into `broken`", None),
         ("`broken` is <class", UNet),
@@ -127,6 +189,8 @@ WRONG = {
         ("nothing at all gets a gradient", Changed(lambda outputs: tuple(o.detach() for o in outputs))),
         ("all 20 parameter tensors get a gradient", UNet((4, 8))),
         ("no parameter gets a gradient", Changed(lambda outputs: tuple(o * 0 for o in outputs))),
+        ("all 20 parameter tensors get a gradient", zero_head()),
+        ("'spare.weight' gets no gradient because it never runs", with_spare()),
     ],
     check_momentum: [
         ("`observed` holds no results", None),
@@ -138,5 +202,21 @@ WRONG = {
         ("try at least three values of momentum; you have 1", {0.1: 29}),
         ("your values are between 0.1 and 0.3", {0.1: 29, 0.2: 14, 0.3: 9}),
         ("expected a key to be a number", {"0.1": 29, "0.2": 14, "0.3": 9}),
+    ],
+}
+
+ACCEPTED = {
+    check_block: [
+        block,
+        ConvBlock,
+        lambda n, m: nn.Sequential(*block(n, m, first=lambda: nn.ReLU(inplace=True))),
+    ],
+    check_decode: [decode(), way_up],
+    check_reads: [channels_read, lambda widths, i, j: torch.tensor(channels_read(widths, i, j))],
+    check_grid: [grid(), top_row],
+    check_broken_network: [cut_off(), cut_off(Frozen), not_trained()],
+    check_momentum: [
+        {0.01: 299, 0.1: 29, 0.5: 5},
+        {np.float32(0.5): np.int64(5), np.float64(0.1): np.int32(29), 0.02: torch.tensor(149)},
     ],
 }
