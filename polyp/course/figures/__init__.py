@@ -16,7 +16,6 @@
     fill_page, level_page pages of flipbooks: the grid as it fills; what a level needs and draws
     field_page            another: what one pixel's answer depends on
     node_grids            U-Nets and UNet++s as grids of blocks
-    build_order           the order in which UNet++'s nodes are built, and what each reads
 
     mask_grids            small masks, pixel by pixel
     outcome_grid          every pixel's outcome in a small mask
@@ -52,7 +51,7 @@ from polyp.course.figures.metrics import (
     score_fractions,
     threshold_page,
 )
-from polyp.course.figures.networks import build_order, node_grids
+from polyp.course.figures.networks import node_grids
 from polyp.course.figures.predicted import error_maps, gallery, map_to_mask, predictions
 from polyp.course.figures.scores import bootstrap_histograms, threshold_curves
 from polyp.course.figures.sheets import frame_line, sheet

@@ -1,43 +1,8 @@
 """How a network is wired."""
 
-from typing import Any
-
 from matplotlib.figure import Figure
 
 from polyp.course.figures.style import BLUE, ORANGE
-
-
-def build_order(widths: list[int]) -> Figure:
-    """The grid of a UNet++, its nodes numbered diagonal by diagonal, with the channels that each reads.
-
-    Args:
-        widths: channels of each resolution, from full size to the bottom.
-    """
-    depth = len(widths) - 1
-    figure = Figure(figsize=(2.2 * depth + 1.4, 1.1 * depth + 1.6), layout="constrained")
-    axes = figure.subplots()
-    label: dict[str, Any] = {
-        "fontsize": 10,
-        "zorder": 5,
-        "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1},
-    }
-    nodes = [(i, d - i) for d in range(depth + 1) for i in range(d, -1, -1)]
-    for number, (i, j) in enumerate(nodes, start=1):
-        x, y = i + 2 * j, -i
-        axes.plot(x, y, "o", markersize=25, color="white", markeredgecolor="black", zorder=3)
-        axes.text(x, y, str(number), ha="center", va="center", fontsize=12, fontweight="bold", zorder=4)
-        reads = j * widths[i] + widths[i + 1] if j else (3, *widths)[i]
-        axes.text(x, y - 0.27, f"X[{i}][{j}]: {reads}", ha="center", va="top", **label)
-        if i > 0:
-            _arrow(axes, (x, y), (x + 1, y + 1), ORANGE)
-        if j == 0 and i < depth:
-            _arrow(axes, (x, y), (x + 1, y - 1), "black")
-        for k in range(j):
-            _arrow(axes, (i + 2 * k, y), (x, y), BLUE, ":", -0.1 * (j - k - 1))
-    above = 0.1 * (depth - 1) * depth + 0.35  # the longest skip connection bends so high
-    axes.set(xlim=(-0.5, 2 * depth + 0.5), ylim=(-depth - 0.6, above), aspect="equal")
-    axes.set_axis_off()
-    return figure
 
 
 def _arrow(axes, begin, end, colour: str, style: str = "-", bend: float = 0.0) -> None:
