@@ -6,6 +6,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
 
 def refresh(path: Path) -> None:
     """Run a notebook from top to bottom in its own folder and write it back with its outputs."""
@@ -17,9 +19,11 @@ def refresh(path: Path) -> None:
         record_timing=False,
         coalesce_streams=True,
     ).execute()
-    for cell in notebook.cells:  # progress bars of downloads and the like
+    for cell in notebook.cells:  # no progress bars of downloads and the like, no sliders that need a kernel
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            cell.outputs = [
+                o for o in cell.outputs if o.get("name") != "stderr" and WIDGET not in o.get("data", {})
+            ]
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
