@@ -9,6 +9,7 @@ Each choice below repeats the keys of a table next to what it names, in a room a
 from here would load torch for `polyp --help`.) tests/test_tables.py compares the two.
 """
 
+import ast
 import json
 import re
 import typing
@@ -109,7 +110,7 @@ class Config:
             needed = "0 with refit, which leaves no frames to judge an epoch by"
             _require(self.patience == 0, "patience", self.patience, needed)
         if self.encoder_lr != Config.encoder_lr:  # nobody would notice that it has no effect
-            needed = "no other than the default without a pretrained encoder (preset transfer has one)"
+            needed = f"{Config.encoder_lr}, as there is no pretrained encoder (preset transfer has one)"
             _require(self.starts_pretrained, "encoder_lr", self.encoder_lr, needed)
 
     @property
@@ -186,35 +187,71 @@ def configure(preset: str | None = None, **settings: Any) -> Config:
     return Config(**{name: _as_tuple(value) for name, value in {**start, **given}.items()})
 
 
-def configure_notebook(
-    namespace: Mapping[str, Any], before: Iterable[str], others: Iterable[str] = ()
-) -> Config:
-    """The configuration that a notebook's `parameters` cell and papermill's injected one ask for.
+def check_parameters(namespace: Mapping[str, Any]) -> None:
+    """Refuse a parameter that a notebook does not have: papermill only warns of it, and goes on without it.
 
-    papermill only warns of a parameter that the notebook does not have, and goes on without it. So
-    every name that was set since the imports counts as a setting, and an unknown one is an error.
+    To be called behind the cell tagged `parameters`, which in every notebook assigns `data` and `seed`.
 
     Args:
-        namespace: the notebook's `globals()`.
-        before: the names it held before the `parameters` cell.
+        namespace: the notebook's `globals()`, where the kernel keeps the cells that were run (`In`).
+
+    Raises:
+        UsageError: names the nearest right one.
+    """
+    own, injected = _parameters_in(namespace)
+    for name in injected if own else ():
+        if name not in own:
+            raise UsageError(f"unknown parameter {name!r}; {did_you_mean(name, own)}")
+
+
+def configure_notebook(namespace: Mapping[str, Any], others: Iterable[str] = ()) -> Config:
+    """The configuration that a notebook's `parameters` cell and papermill's injected one ask for.
+
+    papermill only warns of a parameter that the notebook does not have, and goes on without it. Here every
+    name that these two cells assign counts as a setting, and an unknown one is an error. Other cells may
+    assign what they like, and the notebook can be run again and again in one kernel.
+
+    Args:
+        namespace: the notebook's `globals()`, where the kernel keeps the cells that were run (`In`); without
+            these, every setting in it counts.
         others: parameters of the notebook that are no settings of the run.
 
     Raises:
         UsageError: as `configure`; also `refit`, since notebooks look at validation frames.
     """
-    before, others = set(before), list(others)
-    given = {name: namespace[name] for name in namespace if name not in before and not name.startswith("_")}
     known = ["preset", *setting_fields(), *others]
-    hidden = [name for name in known if name in before]
-    if hidden:
-        raise UsageError(f"the name {hidden[0]!r} was taken before the parameters cell; rename that import")
+    own, injected = _parameters_in(namespace)
+    given = own + injected or [name for name in known if name in namespace]
     for name in given:
         if name not in known:
             raise UsageError(f"unknown parameter {name!r}; {did_you_mean(name, known)}")
-    config = configure(**{name: value for name, value in given.items() if name not in others})
+    config = configure(**{name: namespace[name] for name in set(given) - set(others)})
     needed = "False, since this notebook looks at validation frames (`polyp train --refit` does without)"
     _require(not config.refit, "refit", config.refit, needed)
     return config
+
+
+def _parameters_in(namespace: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """What the last run of the cell with the parameters assigned, and what papermill's after it did."""
+    own: list[str] = []
+    injected: list[str] = []
+    for cell in namespace.get("In", ()):
+        names = _assigned(cell)
+        if cell.startswith("# Parameters"):  # so begins the cell that papermill writes
+            injected = names
+        elif {"data", "seed"} <= set(names):
+            own, injected = names, []
+    return own, injected
+
+
+def _assigned(cell: str) -> list[str]:
+    """The names that a cell assigns, as `name = value`, outside of blocks."""
+    try:
+        statements = ast.parse(cell).body
+    except SyntaxError:  # the kernel keeps what it could not run, too
+        return []
+    targets = [target for line in statements if isinstance(line, ast.Assign) for target in line.targets]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def changed(config: Config, **settings: Any) -> Config:
@@ -264,11 +301,19 @@ def _fits(value: Any, hint: Any) -> bool:
 def _expected(value: Any, hint: Any) -> str:
     if typing.get_origin(hint) is Literal:
         return did_you_mean(value, typing.get_args(hint))
-    name = hint.__name__ if type(hint) is type else str(hint)
+    if typing.get_origin(hint) is tuple:
+        such_as = "whole numbers, such as [16, 32, 64]"
+        if hint == tuple[int, int]:
+            such_as = "two whole numbers, such as [96, 128]"
+        return f"expected {such_as}{_remedy(value, hint)}"
+    return f"expected {hint.__name__}, got {type(value).__name__}{_remedy(value, hint)}"
+
+
+def _remedy(value: Any, hint: Any) -> str:
     remedy = ""
     if isinstance(value, str) and hint is not str:
         remedy = " (papermill's -p passes some values as text: use -y 'name: value')"
         if hint is float and re.fullmatch("[-+]?[0-9]+[eE][-+]?[0-9]+", value):
             mantissa, exponent = value.lower().split("e")
             remedy = f" (YAML reads {value} as text: write {mantissa}.0e{exponent})"
-    return f"expected {name}, got {type(value).__name__}{remedy}"
+    return remedy

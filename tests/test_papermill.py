@@ -4,6 +4,7 @@ import ast
 import os
 
 import pytest
+from papermill.translators import papermill_translators
 
 from polyp.config import setting_fields
 from polyp.errors import UsageError
@@ -27,6 +28,20 @@ def test_every_parameter_is_used(path):
     assert not given - used
 
 
+@each_notebook
+def test_no_import_hides_a_parameter(path):
+    """`split = None` behind `from polyp import split` would lose the function."""
+    imported = [
+        (alias.asname or alias.name).split(".")[0]
+        for cell in code_cells(read(path))
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    ]
+    given = {node.id for node in names(parameters_cell(path).source) if isinstance(node.ctx, ast.Store)}
+    assert not given & set(imported)
+
+
 def names(source):
     return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
 
@@ -43,12 +58,13 @@ def open_with(name, **parameters):
     cells = code_cells(read(path))
     place = next(k for k, cell in enumerate(cells) if "parameters" in tags(cell))
     before = os.environ.copy()
-    namespace: dict = {"__name__": "__main__"}
+    injected = papermill_translators.find_translator("python3", "python").codify(parameters)
+    sources = [cell.source for cell in cells[1 : place + 1]]  # the first one installs
+    namespace: dict = {"__name__": "__main__", "In": [""]}
     try:
-        for cell in cells[1 : place + 1]:  # the first one installs
-            exec(compile(cell.source, path.name, "exec"), namespace)
-        namespace |= parameters  # as papermill's injected cell does
-        exec(compile(cells[place + 1].source, path.name, "exec"), namespace)
+        for source in [*sources, injected, cells[place + 1].source]:
+            namespace["In"].append(source)  # as a kernel does
+            exec(compile(source, path.name, "exec"), namespace)
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -74,3 +90,7 @@ def test_a_wrong_parameter_is_an_error_not_a_warning(tmp_path, parameters, messa
         open_with("06_training", **parameters)
     assert not (tmp_path / "runs").exists()
     assert not (ROOT / "runs" / "qick").exists()
+
+
+def test_what_papermill_writes_is_known_by_its_first_line():
+    assert papermill_translators.find_translator("python3", "python").codify({}).startswith("# Parameters")
