@@ -1,9 +1,10 @@
 """Checkers of notebook 07: logits, sizes, thresholds and turned predictions."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import index
 
+import cv2
 import numpy as np
 
 from polyp.course.exercises import NotYet, Verdict, checker, compare, correct, noted, read
@@ -19,32 +20,74 @@ def check_logit_of(logit_of: Callable[[float], float]) -> Verdict:
         [(p,) for p in (0.5, 0.9, 0.1, 0.0759, 0.999)],
         lambda probability: math.log(probability) - math.log1p(-probability),
         nothing="logit_of returns nothing; solve p = 1 / (1 + exp(-x)) for x, and return x",
-        close=1e-6,
+        close=1e-4,  # float32 is good enough
     )
     return correct("a threshold of 0.5 on probabilities is 0 on logits, and -2.5 on logits is a mere 0.076")
 
 
 @checker
-def check_ceilings(ceilings: dict[tuple[int, int], float] | None) -> Verdict:
-    """Exercise 2: the best Dice that at least three sizes (height, width) leave possible, in any order."""
+def check_ceilings(ceilings: dict[tuple[int, int], float] | None, masks: Sequence[np.ndarray]) -> Verdict:
+    """Exercise 2: the best Dice that at least three sizes (height, width) leave possible, in any order.
+
+    Each is measured again on `masks`, {0, 1} (H, W).
+    """
     nothing = "ceilings is None; make it a dictionary {(height, width): Dice} of at least 3 sizes"
     found = noted(ceilings, nothing=nothing, least=3)
     pixels = {size: read(_pixels, size, "a size (height, width), such as (32, 40)") for size in found}
     smallest, *_, largest = sorted(pixels, key=lambda size: pixels[size])
-    low, high = found[smallest], found[largest]
     if pixels[largest] < 4 * pixels[smallest]:
         raise NotYet(f"{smallest} and {largest} are nearly alike; take sizes at least 4 x apart in pixels")
-    if low >= high:
-        raise NotYet(
-            f"{smallest} gave {low:.3f} and {largest} gave {high:.3f}; a larger picture should leave more "
-            "room. Is the size (height, width)?"
-        )
+    for size, dice in found.items():
+        expected = ceiling_of_polyp(masks, size)
+        if abs(dice - expected) > 0.005:
+            turned = abs(dice - ceiling_of_polyp(masks, size[::-1])) < 0.005
+            raise NotYet(
+                f"{size}: you have {dice:.3f}, and these masks give {expected:.3f}; "
+                + ("is the size (height, width)?" if turned else "take what ceiling(size) returns")
+            )
+    low, high = found[smallest], found[largest]
     return correct(f"from {smallest} to {largest} the ceiling rises from {low:.3f} to {high:.3f}")
 
 
 def _pixels(size: tuple[int, int]) -> int:
     height, width = map(index, size)
+    if height < 1 or width < 1:
+        raise ValueError("nothing is that small")
     return height * width
+
+
+def ceiling_of_polyp(masks: Sequence[np.ndarray], size: tuple[int, int]) -> float:
+    """The mean Dice of masks that were shrunk to `size` (height, width), enlarged as shares and cut."""
+    dices = []
+    for mask in masks:
+        small = cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
+        back = cv2.resize(small, mask.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+        total = int(back.sum()) + int(mask.sum())
+        dices.append(2 * int((back & (mask > 0)).sum()) / total if total else math.nan)
+    return float(np.nanmean(dices))
+
+
+def best_threshold(
+    probs: Sequence[np.ndarray], masks: Sequence[np.ndarray], thresholds: Sequence[float]
+) -> float:
+    """What exercise 3 asks for."""
+    dices = [dice_by_threshold(*pair, thresholds) for pair in zip(probs, masks, strict=True)]
+    return thresholds[int(np.argmax(np.nanmean(dices, axis=0)))]
+
+
+def dice_by_threshold(probs: np.ndarray, mask: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """The Dice of one frame at each of the ascending thresholds (T,); NaN where nothing is there or marked.
+
+    Each pixel is looked at once: it is above so many of the thresholds.
+    """
+    inside = mask.ravel() > 0
+    above = np.searchsorted(np.asarray(thresholds, probs.dtype), probs.ravel(), side="left")
+    both, found = (
+        np.bincount(pixels, minlength=len(thresholds) + 1)[::-1].cumsum()[::-1][1:]
+        for pixels in (above[inside], above)
+    )
+    with np.errstate(invalid="ignore"):
+        return 2 * both / (found + inside.sum())
 
 
 def _frame(*polyp: float, background: tuple[float, ...] = (), size: int = 24) -> Frame:
@@ -136,6 +179,12 @@ def check_predict_turned(predict_turned: Callable[[Callable, np.ndarray], np.nda
         times = len(asked) / len(images)
         raise NotYet(f"right, but a model is asked {times:g} times; expected 4, once for each quarter turn")
     return correct("four views of one frame, each turned back before the mean")
+
+
+def turned_of_polyp(predict: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> np.ndarray:
+    """What exercise 4 asks for."""
+    turns = [np.rot90(predict(np.rot90(image, k).copy()), -k) for k in range(4)]
+    return np.mean(turns, axis=0)
 
 
 def _mean_of_turns(image: np.ndarray) -> np.ndarray:

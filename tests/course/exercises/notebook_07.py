@@ -1,12 +1,16 @@
 import math
 
 import numpy as np
+import torch
 
 from polyp.course.exercises.notebook_07 import (
+    best_threshold,
+    ceiling_of_polyp,
     check_ceilings,
     check_choose_threshold,
     check_logit_of,
     check_predict_turned,
+    turned_of_polyp,
 )
 
 
@@ -44,8 +48,16 @@ def in_place(predict, image):
     return answer
 
 
-def sizes(*dices, sizes=((9, 12), (36, 48), (144, 192))):
-    return dict(zip(sizes, dices, strict=True))
+MASKS = [np.zeros((60, 80), np.uint8), np.zeros((48, 64), np.uint8)]
+MASKS[0][10:30, 20:50] = 1
+MASKS[1][30:41, 12:29] = 1
+SIZES = ((6, 8), (15, 20), (30, 40))
+
+
+def ceilings(sizes=SIZES, plus=0.0, turned=False, times=1):
+    step = -1 if turned else 1
+    found = {size: times * (ceiling_of_polyp(MASKS, size[::step]) + plus) for size in sizes}
+    return found, MASKS
 
 
 WRONG = {
@@ -56,19 +68,19 @@ WRONG = {
         ("<lambda>(0.9): you return -2.1972, expected 2.1972", lambda p: math.log((1 - p) / p)),
     ],
     check_ceilings: [
-        ("ceilings is None; make it a dictionary", None),
-        ("you noted 2 of at least 3 results", {(9, 12): 0.6, (36, 48): 0.9}),
-        ("the value of (9, 12) is 60", sizes(60, 90, 99)),
-        ("you give 9, expected a size (height, width)", {9: 0.6, 36: 0.9, 144: 0.99}),
+        ("ceilings is None; make it a dictionary", None, MASKS),
+        ("you noted 2 of at least 3 results", *ceilings(SIZES[:2])),
+        ("the value of (6, 8) is", *ceilings(times=100)),
+        ("you give 9, expected a size (height, width)", {9: 0.6, 36: 0.9, 144: 0.99}, MASKS),
+        ("you give (0, 5), expected a size", {(0, 5): 0.6, (2, 2): 0.9, (9, 9): 0.99}, MASKS),
         (
             "you give '9 x 12', expected a size (height, width)",
             {"9 x 12": 0.6, "18 x 24": 0.9, "36 x 48": 0.99},
+            MASKS,
         ),
-        (
-            "(9, 12) and (12, 12) are nearly alike",
-            sizes(0.6, 0.62, 0.64, sizes=((9, 12), (10, 12), (12, 12))),
-        ),
-        ("(9, 12) gave 0.990 and (144, 192) gave 0.600; a larger picture", sizes(0.99, 0.9, 0.6)),
+        ("(9, 12) and (12, 12) are nearly alike", *ceilings(((9, 12), (10, 12), (12, 12)))),
+        ("take what ceiling(size) returns", *ceilings(plus=-0.1)),
+        ("is the size (height, width)?", *ceilings(((5, 11), *SIZES[1:]), turned=True)),
     ],
     check_choose_threshold: [
         ("choose_threshold returns nothing; return the best", lambda probs, masks, thresholds: None),
@@ -95,4 +107,17 @@ WRONG = {
         ("right, but a model is asked 8 times; expected 4", turn(turns=range(8))),
         ("your function changed what it was given", in_place),
     ],
+}
+
+ACCEPTED = {
+    check_logit_of: [
+        lambda p: torch.logit(torch.tensor(p)),
+        lambda p: np.log(np.float32(p)) - np.log1p(-np.float32(p)),
+    ],
+    check_ceilings: [
+        ceilings(),
+        ({np.shape(np.zeros(size)): np.float32(dice) for size, dice in ceilings()[0].items()}, MASKS),
+    ],
+    check_choose_threshold: [best_threshold],
+    check_predict_turned: [turned_of_polyp],
 }
