@@ -31,7 +31,7 @@ from polyp.disk import make_folder, project_root, write_atomic
 from polyp.errors import DataError, UsageError
 from polyp.model.efficientnet import MEAN, STD, ConvNorm
 from polyp.model.metrics import concatenate, count_pixels, dice_score, iou_score
-from polyp.model.network import SegmentationNetwork, resize_logits
+from polyp.model.network import ConvBlock, SegmentationNetwork, resize_logits
 from polyp.run.checkpoint import versions
 from polyp.run.hardware import autocast, machine
 from polyp.run.training import new_model, train
@@ -255,6 +255,73 @@ def normalise_twice(network):
     return network
 
 
+# In fp32, so that no digit is missing; on synthetic frames, so that anybody can repeat it in minutes.
+FP32 = configure("transfer", data="synthetic", size=(96, 128), precision="fp32", epochs=8)
+SCRATCH = {"encoder": "conv", "size": (64, 80), "widths": (12, 24, 48, 96), "epochs": 14, "lr": 5e-3}
+NETWORKS = {"small, from scratch": SCRATCH, "pretrained encoder": {}}
+Prepare = Callable[[SegmentationNetwork], Any]
+
+
+def normalised_twice(
+    data_path: str | Path | None = None, config: Config = FP32, seeds: Iterable[int] = (0, 1)
+) -> dict[str, Any]:
+    """Why networks that always get their frames normalised twice learn little or much (notebook 10).
+
+    Returns:
+        config, data, versions, machine, minutes, seeds; test_frames, their number;
+        dice: by network and treatment, that of each seed on the test frames, in the last epoch.
+    """
+    data = open_data(config, data_path)
+
+    def measure(config: Config) -> Values:
+        found: Values = {}
+        for name, settings in NETWORKS.items():
+            one = changed(config, **settings)
+            frames = open_data(one, data_path)
+            found[name] = {}
+            for treatment, prepare in TREATMENTS.items():
+                model = new_model(one)
+                prepare(model)
+                train(model, Splits(frames.train), one)
+                dice = _score(*_predict(model.eval(), frames.test, "fp32", lambda x: x))["dice"]
+                found[name][treatment] = dice
+        return found
+
+    origin, values = _by_seed("normalised_twice", config, data, seeds, measure)
+    return {**origin, "test_frames": len(data.test or ()), "dice": values}
+
+
+def small_eps(model: SegmentationNetwork) -> None:
+    """Let no batch normalisation add more than 1e-8 to a variance."""
+    for part in model.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.eps = 1e-8
+
+
+def repeated_border(model: SegmentationNetwork) -> None:
+    """Let the first convolution see its picture's border once more, where there would be zeros."""
+    block = next(part for part in model.modules() if isinstance(part, ConvNorm | ConvBlock))
+    if isinstance(block, ConvNorm):
+        assert block.margin is not None
+        block.insert(0, torch.nn.ReplicationPad2d(block.margin))  # type: ignore[arg-type]
+        block.margin = None
+    else:
+        next(part for part in block.modules() if isinstance(part, torch.nn.Conv2d)).padding_mode = "replicate"
+
+
+def _several(*steps: Prepare) -> Prepare:
+    return lambda model: [step(model) for step in steps]
+
+
+TREATMENTS: dict[str, Prepare] = {
+    "once": lambda model: None,
+    "twice": normalise_twice,
+    "twice, eps 1e-8": _several(normalise_twice, small_eps),
+    "twice, border repeated": _several(normalise_twice, repeated_border),
+    "twice, both": _several(normalise_twice, small_eps, repeated_border),
+}
+
+
 @torch.inference_mode()
 def _predict(model, part, precision: str, change) -> tuple[list[Tensor], list[Tensor]]:
     """Frame by frame, in the network's mode: logits and targets, each (1, 1, H, W), at the mask's size."""
@@ -322,6 +389,7 @@ MEASUREMENTS: dict[str, Callable[[str | Path | None], dict[str, Any]]] = {
     "dataset_facts": dataset_facts,
     "encoder_inputs": encoder_inputs,
     "mistakes": mistakes,
+    "normalised_twice": normalised_twice,
     "threads": threads,
     "clinicdb_elsewhere": score_elsewhere,
     "doubts": count_doubts,

@@ -73,11 +73,11 @@ def check_doubts(doubts: Callable[[dict, dict], set]) -> Verdict:
     compare(
         doubts,
         {f"{case}: {second}": (first, second) for case, (first, second) in TABLE_CASES.items()},
-        _doubts,
+        doubts_between,
         nothing="doubts returns nothing; return a set of keys, empty where nothing speaks against it",
         hints={
             "what a paper does not say (None) is a doubt too, also if neither says it": lambda a, b: {
-                key for key in _doubts(a, b) if (a[key], b[key]) != (None, None)
+                key for key in doubts_between(a, b) if (a[key], b[key]) != (None, None)
             },
             "chosen on the test frames is a doubt, also if both did it": lambda a, b: {
                 key for key in a if a[key] != b[key] or a[key] is None
@@ -87,7 +87,8 @@ def check_doubts(doubts: Callable[[dict, dict], set]) -> Verdict:
     return correct("different, unknown, or chosen on test: each is a reason to ask before ranking")
 
 
-def _doubts(a: dict, b: dict) -> set:
+def doubts_between(a: dict, b: dict) -> set:
+    """The keys that speak against comparing two rows."""
     unlike = {key for key in a if a[key] != b[key] or None in (a[key], b[key])}
     return unlike | {"chosen_on"} if "test" in (a["chosen_on"], b["chosen_on"]) else unlike
 
@@ -108,7 +109,7 @@ def check_leave_out(leave_out: Callable) -> Verdict:
         nothing="leave_out returns nothing; return two sets of frames, (train, test)",
         parts=("train", "test"),
         hints={
-            "a patient of the hospital left out was also examined elsewhere; may he be in training?": (
+            "a patient of the hospital left out was also examined elsewhere; may they be in training?": (
                 lambda name, of, _: ({f for f in of if of[f] != name}, {f for f in of if of[f] == name})
             ),
             "the test is all of that hospital, and of no other": lambda name, of, patient: (
@@ -163,7 +164,7 @@ def check_clean_marked(clean_marked: Callable) -> Verdict:
     compare(
         clean_marked,
         {case: (probs, masks, 0.5, 10) for case, (probs, masks) in CLEAN_CASES.items()},
-        _clean_marked,
+        share_marked,
         nothing="clean_marked returns nothing; return a share from 0 to 1, or NaN without clean frames",
         close=1e-9,
         hints={
@@ -183,7 +184,8 @@ def _largest(probs: np.ndarray, threshold: float) -> int:
     return int(np.bincount(labels.ravel())[1:].max(initial=0))
 
 
-def _clean_marked(probs: list, masks: list, threshold: float, least: int) -> float:
+def share_marked(probs: list, masks: list, threshold: float, least: int) -> float:
+    """The share of the frames without a polyp in which a region is marked."""
     clean = [p for p, mask in zip(probs, masks, strict=True) if not mask.any()]
     return _share([_largest(p, threshold) >= least for p in clean])
 
@@ -216,7 +218,7 @@ def check_choose(choose: Callable) -> Verdict:
     )
     for number, (case, (found, marked, polyps, clean, most)) in enumerate(POINT_CASES.items()):
         tables = np.array(found), np.array(marked)
-        expected = _choose(*tables, clean, most)
+        expected = choose_pair(*tables, polyps, clean, most)
         got = ask(choose, *tables, polyps, clean, most, case=case, nothing=None if number else nothing)
         said = f"{case}: found {found} of {polyps}, marked {marked} of {clean}, at most {most:.0%}"
         if expected is None and got is not None:
@@ -226,7 +228,10 @@ def check_choose(choose: Callable) -> Verdict:
     return correct("the limit is set first, in clean frames; then the most polyps, then the fewest alarms")
 
 
-def _choose(found: np.ndarray, marked: np.ndarray, clean: int, most: float) -> tuple[int, int] | None:
+def choose_pair(
+    found: np.ndarray, marked: np.ndarray, polyps: int, clean: int, most: float
+) -> tuple[int, int] | None:
+    """Of the pairs of knobs that mark at most a share of the clean frames, the one that finds most polyps."""
     allowed = [
         (-found[i, j], marked[i, j], i, j)
         for i, j in product(*map(range, found.shape))

@@ -1,8 +1,8 @@
-import random
+import copy
 
-import numpy as np
 import torch
 
+from polyp.course.detective import CULPRITS, Case
 from polyp.course.exercises.notebook_10 import (
     check_case_1,
     check_case_2,
@@ -11,134 +11,100 @@ from polyp.course.exercises.notebook_10 import (
     check_case_5,
     check_case_6,
     check_case_7,
+    check_company,
     check_own_case,
+    company_matters,
 )
 
-ACCUSED = "nobody is accused; name a suspect"
+EVERY_TEST = [
+    "look_at_files",
+    "grey_frames",
+    "other_threshold",
+    "other_batch_size",
+    "look_at_split",
+]
 
 
-def load(flip=True, channels_first=True, change=lambda picture: picture, turn=torch.from_numpy):
-    def load_picture(bgr):
-        rgb = change(bgr[..., ::-1] if flip else bgr).copy()
-        return turn(rgb.transpose(2, 0, 1) if channels_first else rgb)
-
-    return load_picture
+def case(number, *ran):
+    return Case(f"case {number}", CULPRITS[number], ran=list(ran))
 
 
-def flip_in_place(bgr):
-    bgr[:] = bgr[..., ::-1].copy()
-    return torch.from_numpy(bgr).permute(2, 0, 1)
+def asked(prepare=lambda model: model, first=slice(1), alone=slice(1)):
+    @torch.no_grad()
+    def company(model, images):
+        asked = prepare(model)
+        together = asked(images)[-1][first].sigmoid()
+        return (asked(images[alone])[-1][:1].sigmoid() - together).abs().max().item()
+
+    return company
 
 
-def iou(reduce=torch.nanmean, empty=float("nan"), dim=(1, 2, 3)):
-    def mean_iou(preds, masks):
-        both = (preds & masks).sum(dim=dim)
-        return reduce((both / (preds | masks).sum(dim=dim)).nan_to_num(empty)).item()
-
-    return mean_iou
+def switched(model):
+    return model.eval()
 
 
-def split(generator=np.random.default_rng, most=lambda share: share, skip=0, parts=1, twice=1):
-    """Whole videos, drawn by a seed, with and without the usual slips."""
-
-    def split_by_video(video, share, seed):
-        order = generator(seed).permutation(sorted(set(video.values())))
-        test = []
-        for number in order:
-            if len(test) >= most(share) * len(video):
-                break
-            test += [frame for frame in video if video[frame] == number][::parts]
-        return test[skip:] * twice
-
-    return split_by_video
+CHANGES = {"dark": lambda x: x // 2, "upside down": lambda x: x.flip(2), "negative": lambda x: 255 - x}
+FRAMES = torch.full((2, 3, 6, 7), 200, dtype=torch.uint8)
+FRAMES[:, :, 3:] = 10
 
 
-def by_frame(video, share, seed):
-    frames = random.Random(seed).sample(sorted(video), len(video))
-    return frames[: round(share * len(video))]
+def dice_of(change):
+    """A Dice that falls with the difference of the changed frames."""
+    return 0.8 - (change(FRAMES.clone()).float() - FRAMES.float()).abs().mean().item() / 1000
 
-
-def by_global_state(video, share, seed):
-    return split(lambda seed: np.random)(video, share, seed)
-
-
-DICES = {"honest": 0.9, "dark": 0.8, "blurred": 0.85}
 
 WRONG = {
     check_case_1: [
-        (ACCUSED, None, None),
-        ("'Z' is not in the line-up; expected one letter, A to J", "Z", None),
-        ("B (red and blue swapped) has an alibi. Its trace: coloured frames suffer", "b", None),
-        ("Here: all 256 steps of red share a range of less than a tenth", "B", None),
-        ("the culprit is right; now the fix: undo returns nothing", "A", lambda x, mean, std: None),
-        ("a function is expected here, not None", " a ", None),
-        ("two steps back, to 0-255", "A", lambda x, mean, std: (x * std + mean) * std + mean),
-        ("at (0, 0, 0, 0) you return", "A", lambda x, mean, std: x * std - mean),
-        ("at (0, 0, 0, 0) you return", "A", lambda x, mean, std: (x + mean) * std),
-        ("mean (10.0, 20.0, 30.0), std (2.0, 5.0, 4.0): at", "A", lambda x, mean, std: x * std + mean[:, :1]),
-        ("you return a tensor (3, 4, 5) of float64", "A", lambda x, mean, std: (x * std + mean)[0]),
+        ("nobody is accused yet; name a suspect by its letter", None, case(1)),
+        ("expected case_1, as open_case(1, scene) opens it", "I", case(2)),
+        ("expected case_1", "I", None),
+        ("an accusation needs evidence", "I", case(1)),
+        ("'Z' is not in the line-up", "Z", case(1, "look_at_inputs")),
+        ("E (red and blue swapped) has an alibi. The trace would be: coloured", "e", case(1, "grey_frames")),
     ],
-    check_case_2: [
-        (ACCUSED, None, None),
-        ("Here: on grey frames the two programs agree", "A", None),
-        ("the culprit is right; now the fix: load returns nothing", "B", lambda bgr: None),
-        ("3 x 5 picture: at (0, 0, 0) you return", "B", load(flip=False)),
-        ("blue still comes first", "B", load(flip=False)),
-        ("in a tensor the channels come first", "B", load(channels_first=False)),
-        ("expected a tensor (3, 3, 5) of uint8", "B", load(turn=lambda rgb: torch.from_numpy(rgb) / 255)),
-        ("expected a tensor (3, 3, 5) of uint8", "B", load(turn=lambda rgb: rgb)),
-        ("at (0, 0, 0) you return", "B", load(change=lambda picture: picture[::-1])),
-        ("your code stopped with ValueError", "B", lambda bgr: torch.from_numpy(bgr[..., ::-1])),
-        ("your function changed what it was given", "B", flip_in_place),
-    ],
-    check_case_3: [
-        (ACCUSED, None, None),
-        ("Here: the masks are the same in every row", "G", None),
-        ("the culprit is right; now the fix: honest_iou returns nothing", "C", lambda preds, masks: None),
-        ("that is all pixels pooled", "C", iou(dim=(0, 1, 2, 3))),
-        ("one frame empty in both, whose IoU is undefined and left out: you return", "C", iou(empty=0.0)),
-        ("one frame empty in both, whose IoU is undefined and left out: you return", "C", iou(empty=1.0)),
-        ("one frame empty in both", "C", iou(reduce=torch.mean)),
-        (
-            "five frames: you return a tensor (5,) of float32",
-            "C",
-            lambda p, m: (p & m).flatten(1).float().mean(dim=1),
-        ),
-    ],
-    check_case_4: [
-        (ACCUSED, None),
-        ("Here: the curve of the same probabilities is healthy", "E"),
-    ],
+    check_case_2: [("D (network left in training mode) has an alibi", "D", case(2, "look_at_files"))],
+    check_case_3: [("F (pixels pooled over each batch) has an alibi", "F", case(3, "batch_of_one"))],
+    check_case_4: [("I (normalised twice) has an alibi", "I", case(4, "look_at_probabilities"))],
     check_case_5: [
-        (ACCUSED, None),
-        ("Here: look at the smallest and the largest number", "D"),
+        ("J (wrong threshold) is guilty, and did not act alone", "J", case(5, "other_threshold")),
+        ("I (normalised twice) has an alibi", ["I", "J"], case(5, "other_threshold")),
     ],
     check_case_6: [
-        (ACCUSED, None, None),
-        ("Here: count the videos on both sides", "C", None),
-        ("the culprit is right; now the fix: split_by_video returns nothing", "F", lambda *args: None),
-        ("you give 3, expected a list of frames", "F", lambda *args: 3),
-        ("expected a list of frames", "F", lambda video, share, seed: [[frame] for frame in video]),
-        ("holds something that is no frame, or a frame twice", "F", lambda video, share, seed: [0]),
-        ("holds something that is no frame, or a frame twice", "F", split(twice=2)),
-        ("a seed gave two different splits", "F", by_global_state),
-        ("eight seeds gave one and the same split", "F", split(lambda seed: np.random.default_rng(0))),
-        ("seed 0: video", "F", by_frame),
-        ("is on both sides", "F", split(parts=2)),
-        ("of 60 frames; expected at least 10%", "F", split(most=lambda share: 0.5)),
-        ("of 60 frames; expected at least 30%", "F", split(most=lambda share: 0.1)),
-        ("seed 0: your code stopped with", "F", lambda video: []),
-        ("your function changed what it was given", "F", lambda video, share, seed: [video.popitem()[0]]),
+        ("to clear everybody, every suspect must have been tested for; 6 have not", "nobody", case(6, "grey_frames")),
+        ("A (mask shrunk smoothly, cut above 0) has an alibi", "A", case(6, "grey_frames")),
     ],
-    check_case_7: [
-        (ACCUSED, None),
-        ("Here: the frame is the same, the weights are the same", "F"),
+    check_case_7: [("somebody did it: in one of your tests", "nobody", case(7, *EVERY_TEST))],
+    check_company: [
+        ("a function is expected here, not None", None),
+        ("company returns nothing; return the largest difference", lambda model, images: None),
+        ("what you return to be a number", lambda model, images: "much"),
+        ("your alarm has changed the network's mode", asked(switched)),
+        ("in training mode each question moves the running statistics", asked()),
+        ("model.eval() would hide what you are looking for", asked(lambda model: copy.deepcopy(model).eval())),
+        ("compare the first frame with itself", asked(copy.deepcopy, first=slice(1, 2))),
+        ("a network in training mode: you return 1, expected", lambda *given: 1.0 * (company_matters(*given) > 0.01)),
+        ("your code stopped with", lambda model, images: model(images[0])),
     ],
     check_own_case: [
-        ("observed is None; make it a dictionary {name: Dice} with 'honest'", None),
-        ("the entry 'honest' is missing: what does dice_of give", {"dark": 0.8}),
-        ("3 entries; expected 'honest' and at least three mistakes", DICES),
-        ("the value of 'bright' is 80", DICES | {"bright": 80}),
-        ("none of them changed the Dice", {**dict.fromkeys(DICES, 0.9), "bright": 0.9}),
+        ("changes is missing; make it a dictionary", None, None, dice_of),
+        ("you have 1 of at least three mistakes", {"dark": CHANGES["dark"]}, "dark", dice_of),
+        ("guess is None; first guess which costs most: one of 'dark',", CHANGES, None, dice_of),
+        ("'same' changes nothing", CHANGES | {"same": lambda x: x}, "dark", dice_of),
+        ("'in floats': you return a tensor", CHANGES | {"in floats": lambda x: x / 2}, "dark", dice_of),
+        ("'none' returns nothing; return the changed", CHANGES | {"none": lambda x: None}, "dark", dice_of),
+        ("expected frames from 'word'", CHANGES | {"word": lambda x: "dark"}, "dark", dice_of),
     ],
+}  # fmt: skip
+
+ACCEPTED = {
+    check_case_1: [(answer, case(1, "batch_of_one")) for answer in ("I", " i ", {"I"}, ["I"])],
+    check_case_5: [
+        (answer, case(5, "grey_frames")) for answer in ("BJ", "j, b", "B and J", {"B", "J"}, ("J", "B"))
+    ],
+    check_case_6: [(answer, case(6, *EVERY_TEST)) for answer in ("nobody", "Nobody", set(), [])],
+    check_company: [
+        company_matters,
+        lambda *given: torch.tensor(company_matters(*given)),
+    ],
+    check_own_case: [(CHANGES, "dark", dice_of), (CHANGES, "negative", dice_of)],
 }
