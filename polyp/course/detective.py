@@ -25,22 +25,22 @@ BATCH = 8  # frames at a time, in every program
 
 # Letter -> what was done, and the trace that it leaves.
 SUSPECTS = {
-    "A": ("mask shrunk smoothly, cut above 0", "the masks are not the files', and larger, all around the border"),
+    "A": ("mask shrunk smoothly, cut above 0", "the masks are not the files', but larger all around"),
     "B": ("sigmoid twice", "no probability lies below 0.5 or above 0.7311"),
     "C": ("frames split at random, unseeded", "videos stand on both sides, and a second draw gives others"),
     "D": ("network left in training mode", "the answer to a frame depends on the frames beside it"),
-    "E": ("red and blue swapped", "coloured frames get other answers than the reference gives, grey ones the same"),
+    "E": ("red and blue swapped", "coloured frames get other answers than in the reference, grey ones not"),
     "F": ("pixels pooled over each batch", "the score of the same masks follows the batch size"),
     "G": ("augmentation left on", "frames and masks are not the files', and others again at the second run"),
     "H": ("masks of the neighbouring frames", "every mask is one of the files', and none is its own frame's"),
-    "I": ("normalised twice", "the numbers at the first layer share a far narrower range than the reference's"),
-    "J": ("wrong threshold", "the masks are not those of a cut at 0.5, while the probabilities keep their range"),
+    "I": ("normalised twice", "the numbers at the first layer have far too narrow a range"),
+    "J": ("wrong threshold", "the masks are not those of a cut at 0.5"),
 }  # fmt: skip
 CULPRITS = {1: "I", 2: "G", 3: "D", 4: "E", 5: "BJ", 6: "", 7: "F"}
 SYMPTOMS = {
     1: "My masks are empty. The same weights, the same frames and the same threshold work for you.",
     2: "I validate the same network twice in a row, and get two scores. Nothing else has changed.",
-    3: "I only changed the batch size of my validation loader, and the score moved. Is my network better now?",
+    3: "I only changed the batch size of my validation loader, and the score moved. Is my network better?",
     4: "The same weights and the same threshold score far lower in my program than in yours.",
     5: "Every pixel was polyp, until somebody turned one number. Now it is fine, and nobody may touch it.",
     6: "The same few frames score far below the rest, every time. There must be a mistake in my code.",
@@ -51,7 +51,7 @@ MORALS = {
     2: "Augmentation belongs to the training set's loader alone; two runs of a validation must be equal",
     3: "model.eval() before every prediction. A moving score said nothing about the weights",
     4: "cv2.imread gives blue first; nearly everything else gives red first. Convert where the file is read",
-    5: "The strange threshold was a bandage for the second sigmoid. Logits everywhere, one sigmoid, and 0.5 is a threshold again",
+    5: "The strange threshold was a bandage for the second sigmoid. Logits everywhere, one sigmoid",
     6: "Some frames are hard. That is a finding, and no mistake",
     7: "Counts for each image first; reduce once, at the end, and say how",
 }
@@ -179,8 +179,8 @@ def look_at_files(program: Program) -> str:
         parts.append(int((ours == theirs).flatten(1).all(dim=1).sum()))
     area = masks.sum() / scene.masks.sum().clamp(min=1)
     return (
-        f"of {len(images)}: {parts[0]} frames and {parts[1]} masks as in the files, {parts[2]} frames the same "
-        f"at a second run; polyp pixels {area:.2f} x the files'"
+        f"of {len(images)}: {parts[0]} frames and {parts[1]} masks as in the files, {parts[2]} frames the "
+        f"same at a second run; polyp pixels {area:.2f} x the files'"
     )
 
 
@@ -207,7 +207,8 @@ def batch_of_one(program: Program) -> str:
     """The first frame, alone and in company."""
     images = program.scene.images
     alone, together = program.probs(images[:1]), program.probs(images[:BATCH])[:1]
-    return f"alone and in company, a frame's probabilities differ by at most {(alone - together).abs().max():.2f}"
+    far = (alone - together).abs().max()
+    return f"alone and in company, a frame's probabilities differ by at most {far:.2f}"
 
 
 def look_at_probabilities(program: Program) -> str:
@@ -223,8 +224,9 @@ def other_threshold(program: Program) -> str:
     dice = {f"{t}": honest.score(probs > t, masks) for t in (0.05, 0.3, 0.5, 0.7, 0.9)}
     preds = program.cut(probs)
     return (
-        f"as it cuts: Dice {honest.score(preds, masks):.2f}, {preds.float().mean():.1%} of the pixels; at 0.5 "
-        f"{(probs > 0.5).float().mean():.1%}; Dice at " + ", ".join(f"{t}: {d:.2f}" for t, d in dice.items())
+        f"as it cuts: Dice {honest.score(preds, masks):.2f}, {preds.float().mean():.1%} of the pixels; at "
+        f"0.5 {(probs > 0.5).float().mean():.1%}; Dice at "
+        + ", ".join(f"{t}: {d:.2f}" for t, d in dice.items())
     )
 
 
@@ -317,7 +319,7 @@ class Case:
         innocent = sorted(letters - set(self.culprits))
         trace = SUSPECTS[innocent[0]][1]
         raise NotYet(
-            f"{_names(innocent[:1])} has an alibi. The trace would be: {trace}. That cost as much as {COST} tests"
+            f"{_names(innocent[:1])} has an alibi. The trace would be: {trace}. That cost {COST} points"
         )
 
     def accuse(self, accused: object) -> str:

@@ -76,7 +76,7 @@ def check_case_7(accused: object, case: Case) -> Verdict:
 
 @torch.no_grad()
 def company_matters(model: SegmentationNetwork, images: Tensor) -> float:
-    """How far the first frame's probabilities move when the others join its batch; the network stays as it is."""
+    """How far the first frame's probabilities move when others join its batch; the network stays as it is."""
     asked = copy.deepcopy(model)  # in training mode every question changes the running statistics
     alone = asked(images[:1])[-1].sigmoid()
     together = asked(images)[-1][:1].sigmoid()
@@ -120,8 +120,8 @@ def check_company(company: Callable[[SegmentationNetwork, Tensor], float]) -> Ve
             not old.equal(new) for old, new in zip(before.values(), model.state_dict().values(), strict=True)
         ):
             raise NotYet(
-                f"{case}: your alarm has changed the network: in training mode each question moves the running "
-                "statistics; ask a copy"
+                f"{case}: your alarm has changed the network: in training mode each question moves the "
+                "running statistics; ask a copy"
             )
         if abs(found[case] - expected) > 1e-3:
             hint = ""

@@ -1,4 +1,4 @@
-"""Checkers of notebook 12: a mask's size, a card's facts, Amdahl's law, Pareto, a smoother, gradients."""
+"""Checkers of notebook 12: a mask's size, a card's facts, Amdahl's law, Pareto, a smoother."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ def check_mend(mend: Callable) -> Verdict:
             "a mask that is turned by a quarter": ((8, 6), spot),
             "a mask that was cropped to a square": ((6, 8), spot[:, :3]),
         },
-        _mended,
+        enlarged,
         nothing="mend returns nothing; return the mask at the frame's size, and None only where you must ask",
         hints={
             "only somebody who knows the frame can tell how that happened; return None": _enlarged,
@@ -47,7 +47,8 @@ def _enlarged(shape: tuple[int, int], mask: np.ndarray) -> np.ndarray:
     return cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_NEAREST)
 
 
-def _mended(shape: tuple[int, int], mask: np.ndarray) -> np.ndarray | None:
+def enlarged(shape: tuple[int, int], mask: np.ndarray) -> np.ndarray | None:
+    """The mask with every pixel a block of the frame's size, or None where its proportions are others."""
     tall, wide = shape[0] / mask.shape[0], shape[1] / mask.shape[1]
     return np.kron(mask, np.ones((round(tall), round(wide)), np.uint8)) if tall == wide else None
 
@@ -94,9 +95,7 @@ def check_speedup(speedup: Callable) -> Verdict:
             "nothing becomes faster": (frame, {}),
             "a slower network": (frame, {"network": 0.5}),
         },
-        lambda seconds, factors: (
-            math.fsum(seconds.values()) / math.fsum(t / factors.get(step, 1) for step, t in seconds.items())
-        ),
+        times_as_fast,
         nothing="speedup returns nothing; divide the time before by the time after",
         close=1e-9,
         hints={
@@ -112,6 +111,11 @@ def check_speedup(speedup: Callable) -> Verdict:
         },
     )
     return correct("what is left alone sets the limit: 4 of 10 parts untouched means 2.5 times at most")
+
+
+def times_as_fast(seconds: Mapping[str, float], factors: Mapping[str, float]) -> float:
+    """How many times as fast all steps together become."""
+    return math.fsum(seconds.values()) / math.fsum(t / factors.get(step, 1) for step, t in seconds.items())
 
 
 Points = list[tuple[float, float]]
@@ -137,22 +141,23 @@ def check_pareto(pareto: Callable) -> Verdict:
                 "none at all": [],
             }.items()
         },
-        _front,
+        unbeaten,
         nothing="pareto returns nothing; return a list of indices",
         hints={
-            "fewer milliseconds are better, and more Dice": lambda points: _front(
+            "fewer milliseconds are better, and more Dice": lambda points: unbeaten(
                 [(-t, d) for t, d in points]
             ),
             "one that is better in one number and equal in the other beats, too": _weakly,
             "equal points do not beat each other; both stay": lambda points: [
-                i for i in _front(points) if points.index(points[i]) == i
+                i for i in unbeaten(points) if points.index(points[i]) == i
             ],
         },
     )
     return correct("what is left is every choice that a sensible person could make")
 
 
-def _front(points: Points) -> list[int]:
+def unbeaten(points: Points) -> list[int]:
+    """The indices of the points that no other one beats."""
     return [
         i
         for i, (time, dice) in enumerate(points)
@@ -218,36 +223,3 @@ def _listed(answer: Any, frames: int) -> list:
     if len(flags) != frames:
         raise NotYet(f"you return {len(flags)} answers for {frames} frames")
     return flags
-
-
-@checker
-def check_joined(joined: Callable) -> Verdict:
-    """Exercise 6: `joined(gradients, frames)` is the gradient of the mean loss over the whole batch.
-
-    Each process gives the gradient of its own mean loss, an array, and how many frames it had.
-    """
-    one, two, three = np.array([[1.0, 2.0]]), np.array([[5.0, -2.0]]), np.array([[0.5, 8.0]])
-    compare(
-        joined,
-        {
-            "two processes with 4 frames each": ([one, two], [4, 4]),
-            "a batch of 8 in three, 3 + 3 + 2": ([one, two, three], [3, 3, 2]),
-            "one process alone": ([three], [5]),
-            "a process without a frame, whose gradient is 0": ([one, two, 0 * one], [1, 1, 0]),
-        },
-        lambda gradients, frames: np.average(gradients, axis=0, weights=frames),
-        nothing="joined returns nothing; return an array of the gradients' shape",
-        close=1e-6,
-        hints={
-            "a plain mean is right only where all have equally many frames": lambda g, frames: np.mean(
-                g, axis=0
-            ),
-            "that is the gradient of a sum of means, too long by the number of processes": lambda g, frames: (
-                np.sum(g, axis=0)
-            ),
-            "that is the gradient of the summed loss; divide by the frames of all": lambda g, frames: sum(
-                n * one for one, n in zip(g, frames, strict=True)
-            ),
-        },
-    )
-    return correct("each frame of the batch weighs the same, in whichever process it was")

@@ -53,6 +53,14 @@ def dice_of(change):
     return 0.8 - (change(FRAMES.clone()).float() - FRAMES.float()).abs().mean().item() / 1000
 
 
+def on_a_copy_in_evaluation(model):
+    return copy.deepcopy(model).eval()
+
+
+def rounded(model, images):
+    return 1.0 * (company_matters(model, images) > 0.01)
+
+
 WRONG = {
     check_case_1: [
         ("nobody is accused yet; name a suspect by its letter", None, case(1)),
@@ -70,7 +78,7 @@ WRONG = {
         ("I (normalised twice) has an alibi", ["I", "J"], case(5, "other_threshold")),
     ],
     check_case_6: [
-        ("to clear everybody, every suspect must have been tested for; 6 have not", "nobody", case(6, "grey_frames")),
+        ("every suspect must have been tested for; 6 have not", "nobody", case(6, "grey_frames")),
         ("A (mask shrunk smoothly, cut above 0) has an alibi", "A", case(6, "grey_frames")),
     ],
     check_case_7: [("somebody did it: in one of your tests", "nobody", case(7, *EVERY_TEST))],
@@ -80,9 +88,9 @@ WRONG = {
         ("what you return to be a number", lambda model, images: "much"),
         ("your alarm has changed the network's mode", asked(switched)),
         ("in training mode each question moves the running statistics", asked()),
-        ("model.eval() would hide what you are looking for", asked(lambda model: copy.deepcopy(model).eval())),
+        ("model.eval() would hide what you are looking for", asked(on_a_copy_in_evaluation)),
         ("compare the first frame with itself", asked(copy.deepcopy, first=slice(1, 2))),
-        ("a network in training mode: you return 1, expected", lambda *given: 1.0 * (company_matters(*given) > 0.01)),
+        ("a network in training mode: you return 1, expected", rounded),
         ("your code stopped with", lambda model, images: model(images[0])),
     ],
     check_own_case: [

@@ -122,3 +122,11 @@ WRONG = {
         ("you return (0,), expected (1, 1)", lambda *_: (0,)),
     ],
 }  # fmt: skip
+
+ACCEPTED = {
+    check_clean_marked: [lambda *given: np.float32(marked()(*given))],
+    check_choose: [
+        lambda *given: None if (pair := choose(*given)) is None else list(pair),
+        lambda *given: None if (pair := choose(*given)) is None else np.array(pair),
+    ],
+}
