@@ -36,6 +36,7 @@ def test_the_treatments(tiny, settings):
         model(image)
     assert seen[0][1].std(dim=(2, 3)).max() > 1e-3  # one colour everywhere, and yet a rim
     assert seen[1][1].std(dim=(2, 3)).max() < 1e-5
-    assert [value.shape for value in model.state_dict().values()] == [value.shape for value in before.values()]
+    after = model.state_dict().values()
+    assert [value.shape for value in after] == [value.shape for value in before.values()]
     small_eps(model)
     assert {part.eps for part in model.modules() if isinstance(part, torch.nn.BatchNorm2d)} == {1e-8}
