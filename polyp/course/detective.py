@@ -247,7 +247,7 @@ def look_at_split(program: Program) -> str:
 
 
 # Test -> the suspects that it convicts, or clears where it finds what the reference gives.
-CONVICTS = {
+CONVICTS: dict[Callable[[Program], str], str] = {
     look_at_files: "AGH",
     look_at_inputs: "I",
     grey_frames: "BDEI",
@@ -380,8 +380,10 @@ def cold_case(seed: int, scene: Scene) -> Case:
     return Case(f"cold case {seed}", "".join(sorted(draw.sample(sorted(SUSPECTS), count))), scene)
 
 
-RANKS = ("passer-by", "reader of crime novels", "constable", "sergeant", "inspector", "chief inspector")
-RANKS += ("superintendent", "superintendent with sore feet")
+RANKS = (
+    *("passer-by", "reader of crime novels", "constable", "sergeant", "inspector", "chief inspector"),
+    *("superintendent", "superintendent with sore feet"),
+)
 BEST = ((14, "the one they call when all else fails"), (21, "commissioner"))
 
 
