@@ -93,19 +93,3 @@ def test_the_same_flipbook_is_the_same_text(shown):
     for _ in range(2):
         figures.flipbook({1: chart(), 2: chart(3)}, alt="a chart", name="height")
     assert shown[0] == shown[1]
-
-
-def test_frames_of_any_size_stand_in_boxes_of_one_size():
-    images = [np.full((h, w, 3), 90, np.uint8) for h, w in ((30, 40), (40, 40), (20, 50), (30, 40), (30, 40))]
-    masks = [np.zeros(image.shape[:2], np.uint8) for image in images]
-    for mask in masks:
-        mask[5:12, 5:15] = 1
-    figure = figures.outlined(
-        images, list("abcde"), masks, [np.roll(mask, 3, 1) for mask in masks], columns=3
-    )
-    assert [axes.get_title() for axes in figure.axes] == list("abcde")
-    figure.draw_without_rendering()
-    assert {len(axes.collections) for axes in figure.axes} == {2}  # both outlines
-    boxes = {tuple(axes.get_position(original=True).size.round(3)) for axes in figure.axes}
-    assert len(boxes) == 1
-    assert len(figures.outlined(images[:2], ["a", "b"]).axes) == 2

@@ -25,7 +25,6 @@
 
     predictions           one frame, several predictions
     comparison, gallery   several frames, one prediction each: of one size, of any size
-    outlined              many frames of any size, with or without outlines
     error_maps            every pixel's outcome
     map_to_mask           probabilities, the mask above a threshold, and the truth
 
@@ -53,7 +52,6 @@ from polyp.course.figures.metrics import (
     threshold_page,
 )
 from polyp.course.figures.networks import node_grids
-from polyp.course.figures.outlined import outlined
 from polyp.course.figures.predicted import error_maps, gallery, map_to_mask, predictions
 from polyp.course.figures.scores import bootstrap_histograms, threshold_curves
 from polyp.course.figures.sheets import frame_line, sheet
