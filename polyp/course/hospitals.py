@@ -211,9 +211,9 @@ def score_frames(
         tensors = dataset[index]  # (3, h, w), (1, H, W)
         image, target = tensors[0].permute(1, 2, 0).numpy(), tensors[1][0].numpy().astype(bool)
         size = image.shape[:2]
-        probs = predict_probs(model, image, size, out_size=target.shape)
+        probs = predict_probs(model, image, size, out_size=target.shape, precision="fp32")
         again = second_look and bool((probs > 0.5).any())
-        evidence = confirm(model, image, size, probs) if again else probs
+        evidence = confirm(model, image, size, probs, precision="fp32") if again else probs
         preds, polyps = probs > 0.5, _polyps(target)
         marks = Marks.of(probs, polyps, evidence)
         rows.append(

@@ -59,7 +59,9 @@ def probabilities(model, dataset):
     for row in range(len(dataset)):
         image, mask = dataset[row]
         target = mask[0].numpy().astype(bool)
-        yield predict_probs(model, image.permute(1, 2, 0).numpy(), (32, 32), out_size=target.shape), target
+        pixels = image.permute(1, 2, 0).numpy()
+        probs = predict_probs(model, pixels, (32, 32), out_size=target.shape, precision="fp32")
+        yield probs, target
 
 
 def test_frames_are_scored_as_by_hand(scored):

@@ -299,3 +299,14 @@ def test_ctrl_c_stops_all_and_says_how_to_go_on(tmp_path):
         "\nStopped. The same command goes on with what is missing.\n"
     )
     wait_for(lambda: not processes_with(str(tmp_path)), 10)
+
+
+def test_a_kernel_that_was_never_heard_is_started_once_more(monkeypatch, tmp_path):
+    """Two that start at once may choose the same ports; any other error is the job's own."""
+    task = cluster.Task(("papermill",), tmp_path / "log", tmp_path)
+    silent = cluster.Outcome("RuntimeError: Kernel didn't respond in 60 seconds")
+    for ends in ([silent, cluster.Outcome("")], [cluster.Outcome("ValueError: no")], [silent, silent]):
+        left = list(ends)
+        monkeypatch.setattr(cluster, "_attempt", lambda task, left=left: left.pop(0))
+        assert cluster.execute(task) == ends[-1]
+        assert left == []

@@ -28,6 +28,7 @@ from distributed.versions import VersionMismatchWarning
 from polyp.errors import UsageError, name_some
 
 PATIENCE = 10.0  # seconds, for a scheduler to answer
+UNHEARD = "Kernel didn't respond"  # papermill says so after a minute
 LOOK = 0.5  # seconds between two looks at a running process
 ENDING = (Status.closing, Status.closed, Status.failed)
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -174,6 +175,12 @@ def _outcome(future: Any) -> Outcome:
 
 def execute(task: Task) -> Outcome:
     """Run one task, in a worker; the process ends with the worker, or when nobody waits for it any more."""
+    outcome = _attempt(task)
+    # Two kernels that start at the same moment may choose the same ports, and then one is never heard.
+    return _attempt(task) if UNHEARD in outcome.error else outcome
+
+
+def _attempt(task: Task) -> Outcome:
     host, start = socket.gethostname(), time.monotonic()
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}  # else the log's last line may not be its error
     environment |= dict.fromkeys(THREADS if task.threads else (), str(task.threads))
