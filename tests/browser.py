@@ -38,6 +38,7 @@ def without_numbers(folder: str) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.execution_count, cell.outputs = None, []
+            cell.metadata.pop("jupyter", None)  # a folded cell shows no number
     nbformat.write(notebook, Path(folder) / NOTEBOOK)
 
 
