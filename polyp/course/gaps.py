@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from polyp.config import PRESETS
 from polyp.data.cache import FrameCache
+from polyp.data.duplicates import thumbnail
 from polyp.data.known import find_dataset
 from polyp.data.pairs import find_pairs, read_sequences
 from polyp.errors import DataError
@@ -45,10 +45,7 @@ def copied_by_gap(data_path: str | Path | None = None, data: str = "cvc-clinicdb
 
 def dice_by_gap(images: list[np.ndarray], masks: np.ndarray, videos: list) -> list[float]:
     """The same from frames, uint8 RGB (H, W, 3), and bool masks (N, H, W), in the order of their videos."""
-    small = [cv2.resize(np.array(image), (16, 16), interpolation=cv2.INTER_AREA).ravel() for image in images]
-    vectors = np.stack(small).astype(float)
-    vectors -= vectors.mean(axis=1, keepdims=True)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    vectors = np.stack([thumbnail(np.array(image)) for image in images]).astype(float)
     likeness = vectors @ vectors.T
     of_video = np.array(videos)
     same = of_video[:, None] == of_video

@@ -32,46 +32,17 @@ def _judge(case_number: int, accused: object, case: Case) -> Verdict:
     return verdict
 
 
-@checker
-def check_case_1(accused: object, case: Case) -> Verdict:
-    """Exercise 1: who did it in case 1?"""
-    return _judge(1, accused, case)
+def _checker_of(case_number: int) -> Callable[..., Verdict]:
+    def check_case(accused: object, case: Case) -> Verdict:
+        return _judge(case_number, accused, case)
+
+    check_case.__name__ = f"check_case_{case_number}"
+    check_case.__doc__ = f"Exercise {case_number}: who did it in case {case_number}?"
+    return checker(check_case)
 
 
-@checker
-def check_case_2(accused: object, case: Case) -> Verdict:
-    """Exercise 2: who did it in case 2?"""
-    return _judge(2, accused, case)
-
-
-@checker
-def check_case_3(accused: object, case: Case) -> Verdict:
-    """Exercise 3: who did it in case 3?"""
-    return _judge(3, accused, case)
-
-
-@checker
-def check_case_4(accused: object, case: Case) -> Verdict:
-    """Exercise 4: who did it in case 4?"""
-    return _judge(4, accused, case)
-
-
-@checker
-def check_case_5(accused: object, case: Case) -> Verdict:
-    """Exercise 5: who did it in case 5?"""
-    return _judge(5, accused, case)
-
-
-@checker
-def check_case_6(accused: object, case: Case) -> Verdict:
-    """Exercise 6: who did it in case 6?"""
-    return _judge(6, accused, case)
-
-
-@checker
-def check_case_7(accused: object, case: Case) -> Verdict:
-    """Exercise 7: who did it in case 7?"""
-    return _judge(7, accused, case)
+check_case_1, check_case_2, check_case_3, check_case_4 = map(_checker_of, (1, 2, 3, 4))
+check_case_5, check_case_6, check_case_7 = map(_checker_of, (5, 6, 7))
 
 
 @torch.no_grad()
