@@ -6,21 +6,10 @@ import pytest
 import torch
 
 from polyp.config import configure
-from polyp.course import detective
-from polyp.course.detective import (
-    CONVICTS,
-    CULPRITS,
-    SUSPECTS,
-    SYMPTOMS,
-    TESTS,
-    Case,
-    Program,
-    Scene,
-    cold_case,
-    open_case,
-    rank,
-    saved,
-)
+from polyp.course.detective import cases
+from polyp.course.detective.cases import CULPRITS, SYMPTOMS, Case, cold_case, open_case, rank, saved
+from polyp.course.detective.clues import CONVICTS, TESTS, look_at_split
+from polyp.course.detective.programs import SUSPECTS, Program, Scene
 from polyp.course.exercises import NotYet
 from polyp.data.dataset import PolypDataset, open_data
 from polyp.data.known import find_dataset
@@ -77,11 +66,11 @@ def test_the_traces(scene):
 
 def test_without_videos(scene):
     strangers = Scene(scene.model, scene.frames, scene.names, {})
-    assert "unknown" in detective.look_at_split(Program(strangers))
+    assert "unknown" in look_at_split(Program(strangers))
 
 
 def test_a_case_counts_its_tests(scene, capsys, monkeypatch):
-    monkeypatch.setattr(detective, "_CASES", {})
+    monkeypatch.setattr(cases, "_CASES", {})
     case = open_case(1, scene)
     assert case.symptom == SYMPTOMS[1]
     for test in ("grey_frames", "look_at_inputs", "grey_frames"):

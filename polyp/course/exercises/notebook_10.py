@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from polyp.course import detective
-from polyp.course.detective import SUSPECTS, TESTS, Case, Program, Scene, cold_case, open_case
+from polyp.course.detective import cases
+from polyp.course.detective.cases import Case, cold_case, open_case
+from polyp.course.detective.clues import TESTS
+from polyp.course.detective.programs import SUSPECTS, Program, Scene
 from polyp.course.exercises import NotYet, Verdict, ask, checker, correct, number, read, show
 from polyp.model.network import SegmentationNetwork, UNet
 
@@ -21,7 +23,7 @@ _closed: dict[int, int] = {}  # case -> tests, in this kernel
 
 def rank() -> str:
     """The detective's rank, by the cases closed in this kernel and in the saved notebook beside it."""
-    return detective.rank(_closed)
+    return cases.rank(_closed)
 
 
 def _judge(case_number: int, accused: object, case: Case) -> Verdict:

@@ -2,7 +2,7 @@ import copy
 
 import torch
 
-from polyp.course.detective import CULPRITS, Case
+from polyp.course.detective.cases import CULPRITS, Case
 from polyp.course.exercises.notebook_10 import (
     check_case_1,
     check_case_2,
