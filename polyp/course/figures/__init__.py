@@ -24,7 +24,7 @@
                           pages of flipbooks: a mistake and its scores; a threshold and its scores
 
     predictions           one frame, several predictions
-    comparison, gallery   several frames, one prediction each: of one size, of any size
+    comparison            several frames of one size, one prediction each; of any size: `sheet`
     error_maps            every pixel's outcome
     map_to_mask           probabilities, the mask above a threshold, and the truth
 
@@ -40,7 +40,7 @@ What draws a whole picture returns a matplotlib `Figure` and touches no global s
 and Ito's colour-blind-safe palette; two that meet in a figure also differ in lightness, and so in greyscale.
 """
 
-from polyp.course.figures.blocks import field_page, fill_page, level_page, u_shape, wiring
+from polyp.course.figures.blocks import field_page, fill_page, level_page, node_grids, u_shape, wiring
 from polyp.course.figures.flipbook import flipbook
 from polyp.course.figures.frames import frames_with_masks, picture_grid, split_strips, tiles
 from polyp.course.figures.hospitals import conventions, hospital_matrix, operating_curve
@@ -51,8 +51,7 @@ from polyp.course.figures.metrics import (
     score_fractions,
     threshold_page,
 )
-from polyp.course.figures.networks import node_grids
-from polyp.course.figures.predicted import error_maps, gallery, map_to_mask, predictions
+from polyp.course.figures.predicted import error_maps, map_to_mask, predictions
 from polyp.course.figures.scores import bootstrap_histograms, threshold_curves
 from polyp.course.figures.sheets import frame_line, sheet
 from polyp.course.figures.style import BLUE, GREEN, LIGHT_BLUE, ORANGE, PINK, outline, show, show_frame

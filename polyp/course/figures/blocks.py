@@ -116,6 +116,26 @@ def _arrow(axes: Axes, begin, end, colour: str, style: str = "-", bend: float = 
     axes.annotate("", end, begin, arrowprops=look | shape)
 
 
+def node_grids(
+    graphs: dict[str, dict[str, list[str]]], ran: dict[str, set[str]] | None = None, columns: int = 2
+) -> Figure:
+    """U-Nets and UNet++s as grids: one circle per block, one arrow for every output that a block reads.
+
+    Args:
+        graphs: by title; block "i_j" -> the blocks it reads. Row i is 1 / 2^i of full size.
+        ran: by title, the blocks that were computed; the others are drawn grey, without arrows.
+        columns: how many panels are in a row.
+    """
+    rows = -(-len(graphs) // columns)
+    figure = Figure(figsize=(4.7 * columns, 3.3 * rows), layout="constrained")
+    for number, (title, feeds) in enumerate(graphs.items(), start=1):
+        axes = figure.add_subplot(rows, columns, number)
+        seen = set(feeds) if ran is None else ran[title]
+        _grid(axes, feeds, dict.fromkeys(seen, "white"), list(seen))
+        axes.set_title(title, fontsize=13)
+    return figure
+
+
 def fill_page(feeds: dict[str, list[str]], done: list[str], text: str) -> Figure:
     """A page of a film: the blocks that are computed so far, the last of them with what it reads.
 
@@ -172,7 +192,8 @@ def _grid(axes: Axes, feeds: dict[str, list[str]], faces: dict[str, str], reader
         i, j = places[name]
         for k, m in (places[source] for source in feeds[name] if source in places):
             colour, style = (BLUE, ":") if k == i else (ORANGE, "-") if k > i else ("black", "-")
-            bend = -0.3 * (j - m - 1) / (j - m) if k == i else 0.0
+            between = sum(row == i and m < step < j for row, step in places.values())  # blocks to go around
+            bend = -0.3 * between / (between + 1)
             _arrow(axes, (k + 2 * m, -k), (i + 2 * j, -i), colour, style, bend, room=13)
     depth = max(i for i, _ in places.values())
     axes.set(xlim=(-0.6, 2 * depth + 0.6), ylim=(-depth - 0.5, 0.4 + 0.18 * depth))

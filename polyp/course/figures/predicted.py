@@ -31,27 +31,6 @@ def predictions(
     return figure
 
 
-def gallery(images: list, masks: list, preds: list, titles: list[str]) -> Figure:
-    """One column per frame: the frame above; below, the expert's outline in white and the model's dashed.
-
-    Args:
-        images: uint8 RGB, each (H, W, 3); sizes may differ.
-        masks, preds: {0, 1}, each (H, W).
-        titles: one for each frame.
-    """
-    figure = Figure(figsize=(3 * len(images), 5.2), layout="constrained")
-    above, below = figure.subplots(2, len(images), squeeze=False)
-    for column, (image, title) in enumerate(zip(images, titles, strict=True)):
-        for axis in (above[column], below[column]):
-            axis.imshow(image)
-            axis.set_axis_off()
-        above[column].set_title(title, fontsize=12)
-        outline(below[column], masks[column], "white")
-        outline(below[column], preds[column], LIGHT_BLUE, "--", width=3)
-    figure.supxlabel("white: the expert's outline     light blue, dashed: the model's", fontsize=11)
-    return figure
-
-
 def error_maps(
     masks: list[np.ndarray], preds: list[np.ndarray], titles: list[str], image: np.ndarray | None = None
 ) -> Figure:
