@@ -131,6 +131,7 @@ def numbers() -> dict[str, Any]:
         "speed": [pair["ratio"] for pair in read_result("bench_bf16").values() if isinstance(pair, dict)],
         "memory": read_result("bench_bf16")["peak_memory_gib"],
         "bench": speed_facts(),
+        "gpu": speed_facts("bench_gpu", levels="14"),
         "over_seeds": over_seeds,
     }
 

@@ -1,4 +1,4 @@
-"""The committed benchmark as tables and one chart, for the results page and the README."""
+"""The committed benchmarks as tables and one chart, for the results page and the README."""
 
 from importlib.resources import files
 from typing import Any
@@ -24,16 +24,28 @@ UNITS = {
 }
 
 
-def speed_facts() -> dict[str, Any]:
-    """The benchmark as `polyp bench` wrote it, and `tables`: for each section its rows as Markdown.
+def speed_facts(name: str = "bench", levels: str = "") -> dict[str, Any]:
+    """A benchmark as `polyp bench` wrote it, and `tables`: for each section its rows as Markdown.
 
     Empty while no machine's figures are committed.
+
+    Args:
+        name: of its file in `polyp/course/results/`.
+        levels: the bundled network's levels that the tables show, "14" for L1 and L4; all by default.
     """
-    if not (files("polyp.course") / "results" / "bench.json").is_file():
+    if not (files("polyp.course") / "results" / f"{name}.json").is_file():
         return {}
-    bench = read_result("bench")
-    tables = {name: markdown(section["rows"]) for name, section in bench["sections"].items()}
+    bench = read_result(name)
+    tables = {
+        section: markdown([row for row in found["rows"] if not levels or _level(row) in ("", *levels)])
+        for section, found in bench["sections"].items()
+    }
     return bench | {"tables": tables}
+
+
+def _level(row: dict[str, Any]) -> str:
+    """The digit of `..., L4`; empty for a way of the whole network."""
+    return str(row.get("way", "")).partition(", L")[2]
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
@@ -54,7 +66,7 @@ def _cell(name: str, value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     if name.endswith(("share", "of_gemm")):
-        return f"{value:.0%}".replace("%", " %")
+        return f"{value:.{0 if value >= 0.01 else 1}%}".replace("%", " %")
     if name == "dice":
         return f"{value:.3f}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
@@ -62,8 +74,8 @@ def _cell(name: str, value: Any) -> str:
 
 def _whole(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Without the pruned networks, which see less: of `..., L1` to `..., L4`, the last."""
-    levels = {row["way"].rpartition(", L")[2] for row in rows if ", L" in row["way"]}
-    return [row for row in rows if not levels or row["way"].endswith(f", L{max(levels)}")]
+    deepest = max(map(_level, rows), default="")
+    return [row for row in rows if _level(row) == deepest]
 
 
 def speed_chart() -> Figure:

@@ -25,6 +25,21 @@ def test_the_benchmark():
     assert f"training peaks at {bench['peak_memory_gib']:.1f} GiB" in words
 
 
+def test_the_benchmark_on_a_gpu():
+    """Its ratios are quoted, and of the bundled network's levels the first and the last are shown."""
+    page = RESULTS.split("### On a GPU")[1]
+    sections = result("bench_gpu")["sections"]
+    ratio = {row["way"]: row["ratio"] for section in sections.values() for row in section["rows"]}
+    words = " ".join(page.split())
+    assert f"a training step is {ratio['ours: bf16, nothing fetched']:.1f} times as fast" in words
+    slower = ratio["ours, bf16"], ratio["PyTorch, bf16, channels_last, L4"]
+    assert "({:.2f} and {:.2f} times as fast as plain fp32)".format(*slower) in words
+    assert {way for way in ratio if f"| {way} |" not in page} == {
+        way for way in ratio if way.endswith((", L2", ", L3"))
+    }
+    assert "POLYP_DATA" not in page  # why int8 was not measured is no reader's business
+
+
 def prose(name):
     cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
