@@ -44,7 +44,8 @@ def test_conda_lists_nothing_twice():
 
 def test_readme_commands_are_one_line_in_one_block():
     readme = (ROOT / "README.md").read_text()
-    for heading, word in (("Run it", "papermill"), ("Test it", "pytest")):
+    commands = {"Run it": "papermill", "Test it": "pytest", "Read it as a site": "docs/build.py"}
+    for heading, word in commands.items():
         block = re.search(rf"^## {heading}\n+```\w*\n(.*?)```", readme, re.MULTILINE | re.DOTALL)
         assert block, heading
         (line,) = block[1].strip().splitlines()
