@@ -40,7 +40,7 @@ def install_packages() -> None:
 def build_laboratory(static_folder: Path) -> None:
     """Build what docs/lab.md shows, and put it under `lab/` of the site's static files.
 
-    `npm run build` in docs/lab leaves its files in docs/lab/dist. Its packages are those of docs/package.json.
+    `npm run build` in docs/lab leaves its files in docs/lab/dist; packages come from docs/package.json.
     """
     lab = DOCS / "lab"
     if not (lab / "package.json").exists():

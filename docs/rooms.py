@@ -21,7 +21,7 @@ def offered(room: str) -> list[str]:
 
 
 def public_functions(module: ModuleType) -> list[str]:
-    """What a module without a stub offers: its functions and classes, imported from elsewhere in `polyp` too."""
+    """What a module without a stub offers: functions and classes, if they are of `polyp`."""
     found = vars(module).items()
     return [
         name
