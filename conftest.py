@@ -23,12 +23,15 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give a notebook's cells to one process, in order: they share a kernel. Other tests go one by one."""
+    """Give a notebook's cells to one process, in order: they share a kernel. Likewise the tests of the site,
+    which share its build. Other tests go one by one."""
     from xdist.scheduler import LoadScopeScheduling
 
     class WholeNotebooks(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file = nodeid.partition("::")[0]
+            if file.startswith("tests/site/"):
+                return "tests/site"
             return file if file.endswith(".ipynb") else nodeid
 
     return WholeNotebooks(config, log)

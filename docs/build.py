@@ -58,20 +58,20 @@ def build(out: Path, builder: str = "html") -> Path:
     shutil.rmtree(work, ignore_errors=True)
     install_packages()
     static = work / "static"
-    (static / "mathjax").mkdir(parents=True)
-    shutil.copy(DOCS / "node_modules" / "mathjax" / "es5" / "tex-svg.js", static / "mathjax")
+    static.mkdir(parents=True)
     if builder == "html":
         build_laboratory(static)
     try:
         assemble(work / "sources", for_epub=builder == "epub")
     except BrokenLink as broken:
         sys.exit(str(broken))
-    folders = ["-c", DOCS, "-d", work / "doctrees", work / "sources", out]
+    folders = ["-c", DOCS, "-d", work / "doctrees", work / "sources", work / "out"]
     strict = ["-W", "--keep-going", "-q", "-j", "auto"]
     command = [sys.executable, "-m", "sphinx", "-b", builder, *strict, *map(str, folders)]
     environment = os.environ | {"SITE_STATIC": str(static), "PYTHONUTF8": "1"}
     if code := subprocess.run(command, cwd=ROOT, env=environment).returncode:
         sys.exit(code)
+    (work / "out").rename(out)  # only now, so that no half-built site lies about
     shutil.rmtree(work)
     return out
 

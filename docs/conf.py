@@ -20,9 +20,9 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "rooms",
+    "formulas",
 ]
 templates_path = ["_templates"]
 
@@ -40,9 +40,7 @@ autodoc_typehints_description_target = "documented"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 
-# Formulas, from this site
-mathjax_path = "mathjax/tex-svg.js"
-mathjax3_config = {"options": {"enableMenu": False}}  # the menu would load more
+html_math_renderer = "drawn"
 
 html_theme = "sphinx_book_theme"
 html_title = project
@@ -50,7 +48,7 @@ html_favicon = "_static/favicon.svg"
 html_static_path = ["_static", *filter(None, [os.environ.get("SITE_STATIC")])]
 html_css_files = ["site.css"]
 html_copy_source = False
-html_context = {"repository": GITHUB}
+html_context = {"repository": GITHUB, "default_mode": "auto"}
 html_theme_options = {
     "repository_url": GITHUB,
     "repository_branch": "main",
@@ -81,5 +79,8 @@ def setup(app) -> None:
     app.connect("html-page-context", repair)
 
 
+# The book
+epub_basename = "polyp-course"
 epub_show_urls = "no"
-epub_exclude_files = ["search.html", "lab.xhtml"]
+epub_tocscope = "includehidden"
+epub_exclude_files = ["search.html"]

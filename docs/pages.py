@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = "polyp-course/polyp-course"
 GITHUB = f"https://github.com/{REPOSITORY}"
+SITE = "https://polyp-course.github.io/polyp-course"
 COLAB = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main"
 PICTURES = {".png", ".gif", ".jpg", ".svg", ".webp"}
 
@@ -59,6 +60,8 @@ def assemble(sources: Path, for_epub: bool = False) -> None:
     shutil.rmtree(sources, ignore_errors=True)
     for file, page in PAGES.items():
         text = (ROOT / file).read_text(encoding="utf-8")
+        if for_epub and page == "lab.md":
+            text = f"# Laboratory\n\nIt needs a browser: <{SITE}/lab.html>\n"
         if file.endswith(".ipynb"):
             text = json.dumps(as_page(json.loads(text), file, sources, for_epub), ensure_ascii=False)
         else:
