@@ -23,6 +23,7 @@ os.environ.setdefault("SE_OFFLINE", "true")  # the browser and its driver are th
 CHROMIUM = [
     *("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync"),
     *("disable-background-networking", "disable-component-update", "window-size=1300,1000"),
+    "force-prefers-reduced-motion",  # what fades in has too little contrast on its way
 ]
 
 
