@@ -37,18 +37,18 @@ def install_packages() -> None:
         done.touch()
 
 
-def build_laboratory(static_folder: Path) -> None:
-    """Build what docs/lab.md shows, and put it under `lab/` of the site's static files.
+def build_laboratory(folder: Path) -> None:
+    """What docs/lab.md shows: its programs in one file each, its network, its frames, its still pictures."""
+    from lab.files import write_files  # here, since it needs more packages than a book does
 
-    `npm run build` in docs/lab leaves its files in docs/lab/dist; packages come from docs/package.json.
-    """
-    lab = DOCS / "lab"
-    if not (lab / "package.json").exists():
-        return
-    if (lab / "package-lock.json").exists():
-        npm("ci", "--no-audit", "--no-fund", folder=lab)
-    npm("run", "build", folder=lab)
-    shutil.copytree(lab / "dist", static_folder / "lab", dirs_exist_ok=True)
+    modules = DOCS / "node_modules"
+    programs = [str(DOCS / "lab" / name) for name in ("main.js", "worker.js")]
+    bundle = ["--bundle", "--format=esm", "--minify", "--log-level=warning", f"--outdir={folder}"]
+    npm("exec", "--offline", "--", "esbuild", *programs, *bundle)
+    shutil.copy(DOCS / "lab" / "lab.css", folder)
+    if (stills := DOCS / "lab" / "stills").is_dir():
+        shutil.copytree(stills, folder / "stills")
+    write_files(folder, modules / "onnxruntime-web" / "dist" / "ort-wasm-simd-threaded.wasm")
 
 
 def build(out: Path, builder: str = "html") -> Path:
@@ -60,7 +60,7 @@ def build(out: Path, builder: str = "html") -> Path:
     static = work / "static"
     static.mkdir(parents=True)
     if builder == "html":
-        build_laboratory(static)
+        build_laboratory(static / "lab")
     try:
         assemble(work / "sources", for_epub=builder == "epub")
     except BrokenLink as broken:

@@ -1,30 +1,22 @@
 """The site, built once; a browser; and a server that has the site under a sub-path, as GitHub Pages does."""
 
-import functools
-import http.server
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 
-os.environ.setdefault("SE_OFFLINE", "true")  # the browser and its driver are there; look for no others
-CHROMIUM = [
-    *("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync"),
-    *("disable-background-networking", "disable-component-update", "window-size=1300,1000"),
-    "force-prefers-reduced-motion",  # what fades in has too little contrast on its way
-]
+from browsing import NO_BROWSER, find_browser, open_browser
+from lab.files import Frame
+from lab.files import frames as all_frames
+
+from tests.site.serving import Server, open_lab
 
 
 class Site(NamedTuple):
@@ -49,34 +41,43 @@ def site(tmp_path_factory) -> Site:
     return built
 
 
-class _Silent(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args) -> None:
-        pass
+@pytest.fixture(scope="session")
+def server(site):
+    """What serves the folder two levels above the site; see `Server`."""
+    server = Server(site.folder.parents[1])
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")
-def address(site):
+def address(server) -> str:
     """Where the site is served: http://127.0.0.1:PORT/some/path/"""
-    handler = functools.partial(_Silent, directory=site.folder.parents[1])
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/some/path/"
-        server.shutdown()
+    return f"{server.address}/some/path/"
 
 
 @pytest.fixture(scope="session")
 def browser():
     """Chromium without a window, which logs every request."""
-    programs = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-    program, driver = next(filter(None, programs), None), shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("no chromium with its chromedriver: no page is opened (Debian: chromium chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for flag in [*CHROMIUM, f"user-data-dir={profile}"]:
-            options.add_argument(f"--{flag}")
-        with webdriver.Chrome(options=options, service=Service(driver)) as chrome:
-            chrome.set_script_timeout(120)
-            yield chrome
+    if not find_browser():
+        pytest.skip(f"no page is opened: {NO_BROWSER}")
+    with open_browser() as chrome:
+        yield chrome
+
+
+@pytest.fixture(scope="session")
+def frames() -> dict[str, Frame]:
+    """The pictures of the laboratory by name."""
+    return {frame.name: frame for frame in all_frames()}
+
+
+@pytest.fixture(scope="session")
+def lab_address(address) -> str:
+    """The laboratory's page."""
+    return f"{address}lab.html"
+
+
+@pytest.fixture
+def lab(browser, lab_address):
+    """The laboratory's page in a browser, its network loaded, its console empty."""
+    open_lab(browser, lab_address)
+    return browser
