@@ -7,16 +7,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import polyp
-from polyp.course import front
-from polyp.course.report import FRONT
 from polyp.data.synthetic import make_sequence, write_dataset
 from polyp.disk import make_folder
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+SITE = "https://polyp-course.github.io/polyp-course"
 COLAB = "https://colab.research.google.com/github/polyp-course/polyp-course/blob/main/notebooks/"
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "data" / "README.md"]
 
@@ -71,14 +71,18 @@ def test_the_lines_of_use_run(tmp_path):
     assert [row["epoch"] for row in names["history"]] == [1, 2]
 
 
-def test_the_picture_says_what_is_true_and_has_words():
-    """The caption says how well the model does on this frame; a screen reader gets a sentence."""
-    alt, path = re.search(r"^!\[(.+)\]\((.+)\)$", README, re.MULTILINE).groups()
-    assert path == FRONT.as_posix()
+def test_the_front_door_moves_and_leads_on():
+    """A moving picture of the laboratory, with words for a screen reader; one click to each of three ways."""
+    alt, path, target = re.search(r"^\[!\[(.+)\]\((.+)\)\]\((.+)\)$", README, re.MULTILINE).groups()
     assert len(alt) > 40
-    assert (ROOT / path).stat().st_size < 150_000
-    assert "Dice above 0.9" in README
-    assert front.look().dice > 0.9
+    assert target == f"{SITE}/lab.html"
+    assert (ROOT / path).stat().st_size < 250_000
+    with Image.open(ROOT / path) as picture:
+        assert picture.n_frames > 5
+    ways = re.findall(rf"\*\*\[.+?\]\({re.escape(SITE)}/(.+?)\.html\)\*\*", README)
+    assert ways == ["lab", "notebooks/00_start_here", "usage"]
+    assert (ROOT / "docs" / "lab.md").is_file()
+    assert (ROOT / "docs" / "usage.md").is_file()
 
 
 def test_the_version_has_one_place():

@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from polyp.config import PRESETS
-from polyp.course.report import CHART, FRONT, SPEED
+from polyp.course.report import CHART, SPEED
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -65,15 +65,18 @@ def test_only_augmentation_imports_albumentations():
 
 
 def test_no_frame_is_committed():
-    """Pictures are only in notebooks, which show synthetic data; but for a chart, the front picture and the
-    twelve credited frames of the data set `sample`."""
+    """Pictures are only in notebooks, which show synthetic data; but for two charts, the twelve
+    credited frames of the data set `sample`, and what the laboratory shows of them."""
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     pictures = re.findall(
         r"^.*\.(?:png|jpe?g|tiff?|bmp|gif|webp|npy|npz)$", files, re.MULTILINE | re.IGNORECASE
     )
     sample = [picture for picture in pictures if picture.startswith("polyp/data/sample/")]
     assert len(sample) == 24  # each with its mask; tests/data/test_sample.py looks at them
-    assert sorted(set(pictures) - set(sample)) == sorted(path.as_posix() for path in (CHART, FRONT, SPEED))
+    parts = re.findall(r'data-part="(\w+)"', (ROOT / "docs" / "lab.md").read_text())
+    laboratory = ["docs/laboratory.gif", *(f"docs/lab/stills/{part}.jpg" for part in parts)]
+    charts = [path.as_posix() for path in (CHART, SPEED)]
+    assert sorted(set(pictures) - set(sample)) == sorted(charts + laboratory)
 
 
 def test_types_are_checked():

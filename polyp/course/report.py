@@ -23,7 +23,6 @@ from polyp.course.experiments import (
     read_seeds,
     result_names,
 )
-from polyp.course.front import front_picture
 from polyp.course.speed import speed_chart, speed_facts
 from polyp.data.split import packaged_split
 from polyp.disk import make_folder, project_root, write_atomic
@@ -39,7 +38,7 @@ BLOCKS = {  # rendered between the marks
     CARDS / "MODEL_CARD.md": "card.md.j2",
     CARDS / "MODEL_CARD_clinicdb.md": "card_clinicdb.md.j2",
 }
-CHART, FRONT, SPEED = (Path("docs") / name for name in ("results.png", "front.png", "speed.png"))
+CHART, SPEED = (Path("docs") / name for name in ("results.png", "speed.png"))
 CLINICDB = "fold_0"  # the experiment whose weights are `clinicdb`
 SIZES = {
     "all": (0, 1.01),
@@ -69,7 +68,6 @@ def write_report(root: str | Path | None = None) -> Path:
     for page, text in pages.items():
         write_atomic(page, text)
     write_atomic(root / CHART, to_png(video_chart(video_table())))
-    write_atomic(root / FRONT, front_picture())
     if facts["bench"]:
         write_atomic(root / SPEED, to_png(speed_chart()))
     return root / RESULTS

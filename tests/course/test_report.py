@@ -44,7 +44,7 @@ def test_it_writes_between_the_marks_only(tmp_path, facts):
     block = report.render("readme.md.j2", facts)
     assert readme.read_text(encoding="utf-8") == f"before\n{report.BEGIN}\n{block}{report.END}\nafter\n"
     assert (tmp_path / report.RESULTS).read_text(encoding="utf-8") == read(report.RESULTS)
-    for picture in (report.CHART, report.FRONT):
+    for picture in (report.CHART, report.SPEED):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / picture).stat().st_size < 150_000
     readme.write_text("no marks")

@@ -137,14 +137,14 @@ def test_nothing_is_loaded_from_elsewhere(site, pages):
 
 def test_a_link_goes_to_a_page_to_github_or_nowhere(tmp_path):
     text = (
-        "[a](../docs/usage.md#films) [b](refresh.py) ![c](../docs/front.png) [d](#here)\n```\n[e](f)\n```\n"
+        "[a](../docs/usage.md#films) [b](refresh.py) ![c](../docs/speed.png) [d](#here)\n```\n[e](f)\n```\n"
     )
     found = with_links(text, "notebooks/GLOSSARY.md", tmp_path)
     assert found == (
-        f"[a](../usage.md#films) [b]({GITHUB}/blob/main/notebooks/refresh.py) ![c](../pictures/front.png) "
+        f"[a](../usage.md#films) [b]({GITHUB}/blob/main/notebooks/refresh.py) ![c](../pictures/speed.png) "
         "[d](#here)\n```\n[e](f)\n```\n"
     )
-    assert (tmp_path / "pictures" / "front.png").exists()
+    assert (tmp_path / "pictures" / "speed.png").exists()
     with pytest.raises(BrokenLink, match=r"GLOSSARY.md: \(gone.md\)"):
         with_links("[x](gone.md)", "notebooks/GLOSSARY.md", tmp_path)
 

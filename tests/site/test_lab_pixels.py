@@ -81,7 +81,8 @@ def test_counts_and_scores():
         "tp": int((mask & truth).sum()), "fp": int((mask & ~truth & 1).sum()),
         "fn": int((~mask & truth & 1).sum()), "tn": int(((mask | truth) == 0).sum()),
     }  # fmt: skip
-    assert call("network/masks.js", "dice", counts) == pytest.approx(2 * counts["tp"] / (mask.sum() + truth.sum()))
+    expected = 2 * counts["tp"] / (mask.sum() + truth.sum())
+    assert call("network/masks.js", "dice", counts) == pytest.approx(expected)
     assert call("network/masks.js", "dice", {"tp": 0, "fp": 0, "fn": 0}) is None  # NaN, as JSON has it
 
 
@@ -108,4 +109,5 @@ def test_doubts_what_polyp_doubts(kind, familiar):
     surprise = call("network/familiar.js", "surprise", found, familiar)
     assert surprise == pytest.approx(density.surprise(small), rel=0.02, abs=0.5)
     given = {"data": np.zeros(0, np.uint8), "height": image.shape[0], "width": image.shape[1]}
-    assert call("network/familiar.js", "doubt", given, small, list(size), familiar) == density.doubt(image, size)
+    told = call("network/familiar.js", "doubt", given, small, list(size), familiar)
+    assert told == density.doubt(image, size)
