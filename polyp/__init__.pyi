@@ -4,6 +4,7 @@ from . import model as model
 from . import run as run
 from .config import Config as Config
 from .config import changed as changed
+from .config import check_parameters as check_parameters
 from .config import configure as configure
 from .config import configure_notebook as configure_notebook
 from .data import PolypDataset as PolypDataset

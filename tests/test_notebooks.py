@@ -75,7 +75,9 @@ def test_the_setup_cell_installs_the_checkout_at_hand_or_says_why_not(place, tmp
 
 @each_notebook
 def test_the_setup_cell_is_the_same(path):
-    assert code_cells(read(path))[0].source == code_cells(read(NOTEBOOKS[0]))[0].source
+    setup, first = (code_cells(read(one))[0] for one in (path, NOTEBOOKS[0]))
+    assert (setup.source, setup.metadata) == (first.source, first.metadata)
+    assert "hide-input" in tags(setup)
 
 
 @each_notebook

@@ -92,9 +92,10 @@ def test_a_wrong_parameter_is_an_error_not_a_warning(tmp_path, parameters, messa
     assert not (ROOT / "runs" / "qick").exists()
 
 
-def test_a_misspelt_parameter_is_an_error_in_the_next_notebook_too():
-    with pytest.raises(UsageError, match=r"unknown parameter 'epoch'; did you mean 'epochs'\?"):
-        open_with("07_prediction", epoch=3)
+@each_notebook
+def test_a_misspelt_parameter_is_an_error_in_every_notebook(path):
+    with pytest.raises(UsageError, match=r"unknown parameter 'sed'; did you mean 'seed'\?"):
+        open_with(path.stem, sed=3)
 
 
 def test_what_papermill_writes_is_known_by_its_first_line():

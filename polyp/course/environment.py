@@ -352,7 +352,9 @@ def _reason(error: Exception) -> str:
 
 def _without_paths(text: str) -> str:
     """A report is shown to others, and a path may hold a name."""
-    places = [(os.environ.get("POLYP_DATA", ""), "$POLYP_DATA"), (str(project_root()), ".")]
+    data = os.environ.get("POLYP_DATA", "")
+    text = text.replace(f"POLYP_DATA={data}", "POLYP_DATA") if data else text
+    places = [(data, "$POLYP_DATA"), (str(project_root()), ".")]
     places.append((os.path.expanduser("~"), "~"))
     for place, short in places:
         if len(place) > 1 and os.path.isabs(place):

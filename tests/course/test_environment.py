@@ -318,9 +318,11 @@ def test_no_path_is_shown(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     monkeypatch.setenv("POLYP_DATA", str(tmp_path / "secret"))
     rows = [Row(str(tmp_path / "secret" / "a.png"), OK), Row("", FIX, str(tmp_path / "home" / "b"))]
+    rows.append(Row(f"not found (POLYP_DATA={tmp_path / 'secret'} is cvc-clinicdb)", NOTE))
     monkeypatch.setattr(environment, "CHECKS", (lambda: rows,))
     shown = check_environment()
     assert shown[0].what.replace("\\", "/") == "$POLYP_DATA/a.png"
+    assert shown[2].what == "not found (POLYP_DATA is cvc-clinicdb)"
     assert str(tmp_path) not in as_text(shown)
 
 
