@@ -14,12 +14,11 @@ from polyp.run import Scores
 SECRET = "background_pooled"  # please do not look before you have tried
 
 
-def fictional_paper(scores: Scores) -> tuple[float, float]:
-    """What a paper that does not exist says of these masks: its "mDice" and its "mIoU", three digits."""
+def fictional_paper(scores: Scores) -> float:
+    """What a paper that does not exist says of these masks: its "mIoU", three digits."""
     tp, fp, fn, tn = (scores.frames[name].sum() for name in ("tp", "fp", "fn", "tn"))
-    dice = (2 * tp / (2 * tp + fp + fn) + 2 * tn / (2 * tn + fp + fn)) / 2
     iou = (tp / (tp + fp + fn) + tn / (tn + fp + fn)) / 2
-    return round(float(dice), 3), round(float(iou), 3)
+    return round(float(iou), 3)
 
 
 @checker
@@ -33,16 +32,15 @@ def check_convention(convention: str | None, scores: Scores) -> Verdict:
     rows = scores.table[scores.table["convention"] == convention]
     ours = dict(zip(rows["score"], rows["value"].round(3), strict=True))
     if set(ours) != {"dice", "iou"}:
-        raise NotYet(f"{convention} has no IoU of its own; the paper gives a Dice and an IoU")
-    dice, iou = fictional_paper(scores)
+        raise NotYet(f"{convention} has no IoU of its own; the paper gives one")
+    iou = fictional_paper(scores)
     if convention != SECRET:
         raise NotYet(
-            f"by {convention} these masks have Dice {ours['dice']:.3f} and IoU {ours['iou']:.3f}, the paper "
-            f"says {dice:.3f} and {iou:.3f}; both must fit"
+            f"by {convention} these masks have an IoU of {ours['iou']:.3f}, the paper says {iou:.3f}"
         )
-    polyp = scores.value("pooled", "dice")
+    polyp = scores.value("pooled", "iou")
     return correct(
-        f"half of the paper's {dice:.3f} is background, which is most of every frame and easy; the polyp "
+        f"half of the paper's {iou:.3f} is background, which is most of every frame and easy; the polyp "
         f"alone has {polyp:.3f}"
     )
 

@@ -75,10 +75,10 @@ WRONG = {
     check_convention: [
         ("no convention is named; expected a name", None, scores()),
         ("'meandice' is no row of the table; its names are image_mean, ", "meandice", scores()),
-        ("hd95 has no IoU of its own; the paper gives a Dice and an IoU", "hd95", scores()),
+        ("hd95 has no IoU of its own; the paper gives one", "hd95", scores()),
         ("soft has no IoU of its own", "soft", scores()),
-        ("by pooled these masks have Dice 0.85", "pooled", scores()),
-        ("by background_mean these masks have Dice", "background_mean", scores()),
+        ("by pooled these masks have an IoU of 0.7", "pooled", scores()),
+        ("by background_mean these masks have an IoU of", "background_mean", scores()),
     ],
     check_doubts: [
         ("doubts returns nothing; return a set of keys", lambda a, b: None),
