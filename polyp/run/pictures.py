@@ -105,5 +105,5 @@ def comparison(
         axes[0, column].set_title(name, fontsize=15)
         outline(axes[1, column], masks[column, 0].numpy(), "white", "-")
         outline(axes[1, column], preds[column, 0].numpy(), LIGHT_BLUE, "--")
-    figure.supxlabel("white: the expert's outline     light blue, dashed: the prediction's", fontsize=14)
+    figure.supxlabel("white: the true outline     light blue, dashed: the network's", fontsize=14)
     return figure

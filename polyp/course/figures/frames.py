@@ -51,7 +51,8 @@ def picture_grid(
         axis.set_title(title)
         mask = None if masks is None else masks[number]
         if mask is not None:
-            outline(axis, mask, "white")
+            outline(axis, mask, "black", width=2.4)  # an edge, so that it is seen over highlights
+            outline(axis, mask, "white", width=1.4)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Predicted masks against the expert's."""
+"""Predicted masks against the true ones."""
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ def predictions(
         outline(axis, mask[0].numpy(), "white", "-")
         outline(axis, pred[0].numpy(), LIGHT_BLUE, "--")
         axis.set_title(name, fontsize=12)
-    figure.supxlabel("white: the expert's outline     light blue, dashed: the prediction's", fontsize=10)
+    figure.supxlabel("white: the true outline     light blue, dashed: the network's", fontsize=10)
     return figure
 
 
@@ -44,7 +44,7 @@ def error_maps(
     """
     panel, (height, width) = 9.2 / max(len(masks), 3), masks[0].shape
     ncols = 4 if len(masks) > 2 else 2
-    extra = 0.7 + 0.2 * titles[0].count("\n") + 0.25 * (ncols == 2)  # inches for titles and legend
+    extra = 0.7 + 0.25 * titles[0].count("\n") + 0.25 * (ncols == 2)  # inches for titles and legend
     figure = Figure(figsize=(panel * len(masks), panel * height / width + extra), layout="constrained")
     colours = np.array([to_rgb(colour) for colour in ("#202020", BLUE, ORANGE, "white")])
     panels = figure.subplots(1, len(masks), squeeze=False)[0]
