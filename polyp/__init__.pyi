@@ -6,7 +6,6 @@ from .config import Config as Config
 from .config import changed as changed
 from .config import check_parameters as check_parameters
 from .config import configure as configure
-from .config import configure_notebook as configure_notebook
 from .data import PolypDataset as PolypDataset
 from .data import find_dataset as find_dataset
 from .data import open_data as open_data
