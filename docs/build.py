@@ -46,13 +46,14 @@ def build_laboratory(folder: Path) -> None:
     bundle = ["--bundle", "--format=esm", "--minify", "--log-level=warning", f"--outdir={folder}"]
     npm("exec", "--offline", "--", "esbuild", *programs, *bundle)
     shutil.copy(DOCS / "lab" / "lab.css", folder)
-    if (stills := DOCS / "lab" / "stills").is_dir():
-        shutil.copytree(stills, folder / "stills")
+    shutil.copytree(DOCS / "lab" / "stills", folder / "stills")
     write_files(folder, modules / "onnxruntime-web" / "dist" / "ort-wasm-simd-threaded.wasm")
 
 
 def build(out: Path, builder: str = "html") -> Path:
-    """Build the site (or with `epub` the book) into a folder; what was there goes."""
+    """Build the site (or with `epub` the book) into a folder; one that was built before goes."""
+    if out.is_dir() and any(out.iterdir()) and not any(out.glob("index.*html")):  # a book's is index.xhtml
+        sys.exit(f"{out} holds something else than a built site or book; name a new folder.")
     work = out.parent / f"{out.name}-work"
     shutil.rmtree(out, ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)

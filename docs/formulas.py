@@ -6,6 +6,7 @@ with the reader's text.
 
 import functools
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,8 +16,11 @@ from sphinx.application import Sphinx
 
 
 @functools.cache
-def mathjax() -> subprocess.Popen:
-    """MathJax in Node.js, started once; it ends with this process, which closes its input."""
+def mathjax(process: int) -> subprocess.Popen:
+    """MathJax in Node.js, started once for each process: Sphinx forks, and two must not read one pipe.
+
+    It ends with that process, which closes its input.
+    """
     command = [shutil.which("node") or "node", str(Path(__file__).with_name("formulas.cjs"))]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
@@ -28,10 +32,14 @@ def drawn(tex: str, display: bool) -> dict[str, str]:
 
     Raises:
         ValueError: it is no TeX that MathJax understands.
+        RuntimeError: Node.js has died.
     """
-    mathjax().stdin.write(json.dumps({"tex": tex, "display": display}) + "\n")
-    mathjax().stdin.flush()
-    found = json.loads(mathjax().stdout.readline())
+    node = mathjax(os.getpid())
+    node.stdin.write(json.dumps({"tex": tex, "display": display}) + "\n")
+    node.stdin.flush()
+    if not (line := node.stdout.readline()):
+        raise RuntimeError(f"Node.js died while it drew the formula {tex}")
+    found = json.loads(line)
     if "<merror" in found["mathml"]:
         raise ValueError(f"not TeX: {tex}")
     return found

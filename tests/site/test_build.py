@@ -165,6 +165,15 @@ def test_formulas_are_drawn_and_said(pages):
     assert all('<svg aria-hidden="true"' in formula and "<math" in formula for formula in formulas)
 
 
+def test_a_folder_of_something_else_is_not_emptied(tmp_path):
+    from build import build
+
+    (tmp_path / "diary.txt").write_text("dear diary")
+    with pytest.raises(SystemExit, match="name a new folder"):
+        build(tmp_path)
+    assert (tmp_path / "diary.txt").exists()
+
+
 def test_without_npm_one_sentence_says_what_to_install(monkeypatch):
     from build import npm
 
