@@ -13,9 +13,11 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 
 from browsing import NO_BROWSER, find_browser, open_browser
-from lab.files import Frame
-from lab.files import frames as all_frames
+from lab.frames import Frame
+from lab.frames import frames as all_frames
+from torch import nn
 
+import polyp
 from tests.site.serving import Server, open_lab
 
 
@@ -68,6 +70,12 @@ def browser():
 def frames() -> dict[str, Frame]:
     """The pictures of the laboratory by name."""
     return {frame.name: frame for frame in all_frames()}
+
+
+@pytest.fixture(scope="session")
+def model() -> nn.Module:
+    """The network in PyTorch. Every test shares it: take off the hooks that you put on."""
+    return polyp.load_model()[0]
 
 
 @pytest.fixture(scope="session")

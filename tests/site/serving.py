@@ -1,12 +1,23 @@
 """The site's server, and helpers of the tests that drive a browser."""
 
+import base64
 import functools
 import http.server
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+TO_BASE64 = """const toBase64 = (array) => {
+  const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(text);
+};"""
 
 
 class Server:
@@ -14,7 +25,6 @@ class Server:
 
     def __init__(self, folder: Path):
         self.missing: set[str] = set()
-        self.asked: list[str] = []
         server = self
 
         class Handler(http.server.SimpleHTTPRequestHandler):
@@ -27,7 +37,6 @@ class Server:
 
             def do_GET(self) -> None:
                 name = self.path.rpartition("/")[2].partition("?")[0]
-                server.asked.append(self.path)
                 if name in server.missing:
                     self.send_error(404)
                 else:
@@ -44,12 +53,27 @@ class Server:
         self._server.server_close()
 
 
-def open_lab(browser, address: str, state: str = "ready") -> None:
-    """Open the laboratory and wait until its network is `ready`, or has `failed` to load."""
+def open_lab(browser, address: str) -> None:
+    """Open the laboratory and wait until its network is there."""
     browser.get(address)
-    wait_for(browser, "return document.documentElement.dataset.lab")
-    assert browser.execute_script("return document.documentElement.dataset.lab") == state
+    assert wait_for(browser, "return document.documentElement.dataset.lab") == "ready"
     failures(browser)
+
+
+@contextmanager
+def injected(browser, script: str) -> Iterator[None]:
+    """Run a piece of JavaScript before any of a page's own, on every page that is opened meanwhile."""
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def array(browser, expression: str, dtype=np.uint8, part: Any = None) -> np.ndarray:
+    """The flat values of a typed array, which a JavaScript expression gives; it may speak of a `part`."""
+    script = f"{TO_BASE64} const [part] = arguments; return toBase64({expression})"
+    return np.frombuffer(base64.b64decode(browser.execute_script(script, part)), dtype)
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> Any:

@@ -8,12 +8,11 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from lab import files
+from lab import frames, graphs
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 import polyp
-from polyp.run.checkpoint import load_model
 
 SIZE = (64, 96)  # small, so that 34 cuts take seconds
 
@@ -22,16 +21,11 @@ SIZE = (64, 96)  # small, so that 34 cuts take seconds
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("lab")
     (folder / "ort.wasm.gz").write_bytes(b"12345")
-    files.write_network(folder)
+    graphs.write_network(folder)
     for packed in folder.glob("*.gz"):
         if packed.name != "ort.wasm.gz":
             (folder / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
     return folder
-
-
-@pytest.fixture(scope="module")
-def model() -> nn.Module:
-    return load_model(None)[0]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +47,7 @@ def test_the_levels_are_the_network_s(folder, model, image):
         np.testing.assert_allclose(found[f"level_{level}"], logits, atol=1e-3)
 
 
-def cut(model: nn.Module, wire: files.Wire) -> RemovableHandle:
+def cut(model: nn.Module, wire: graphs.Wire) -> RemovableHandle:
     """PyTorch's own way of cutting a wire: zeros where the target reads the source."""
     i, j = wire.target
     if j == 0:
@@ -77,7 +71,7 @@ def _channels(model: nn.Module, i: int, j: int) -> int:
 
 @torch.inference_mode()
 def test_every_gate_cuts_its_wire(folder, model, image):
-    wires = files.wires(4)
+    wires = graphs.wires(4)
     assert len(wires) == len(set(wires)) == 34
     session = onnxruntime.InferenceSession(folder / "grid.onnx")
     names = [f"level_{level}" for level in range(1, 5)]
@@ -99,9 +93,13 @@ def test_every_gate_cuts_its_wire(folder, model, image):
 @torch.inference_mode()
 def test_every_node_is_seen(folder, model, image):
     seen = {}
-    for name, node in model.nodes.items():
+    hooks = [
         node.register_forward_hook(lambda _, __, output, name=name: seen.__setitem__(name, output.numpy()))
+        for name, node in model.nodes.items()
+    ]
     model(image)
+    for hook in hooks:
+        hook.remove()
     found = run(folder, "grid", image, gates=np.ones(34, np.float32))
     facts = json.loads((folder / "network.json").read_text())
     assert len(facts["nodes"]) == len(seen) == 15
@@ -111,8 +109,14 @@ def test_every_node_is_seen(folder, model, image):
         assert node["channels"] == seen[name].shape[1]
 
 
+def test_each_of_a_block_s_modules_is_known_or_refused():
+    assert graphs.read_by(nn.Sequential(nn.Conv2d(1, 1, 3, 2, 1), nn.Conv2d(1, 1, 5, 1, 2))) == (11, 2, 5)
+    with pytest.raises(TypeError, match="MaxPool2d"):
+        graphs.read_by(nn.Sequential(nn.MaxPool2d(2)))
+
+
 def test_the_clean_parts_are_clean():
-    for name, part in files.WITHOUT_POLYP.items():
-        mask = polyp.read_image(files.SAMPLE / "masks" / f"{name}.png")
+    for name, part in frames.WITHOUT_POLYP.items():
+        mask = polyp.read_image(frames.SAMPLE / "masks" / f"{name}.png")
         assert mask.any()
         assert not mask[part].any()

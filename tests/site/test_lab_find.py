@@ -1,6 +1,5 @@
 """The laboratory's first part: outlines, the network's answer, and pictures of one's own."""
 
-import base64
 import struct
 import zlib
 from pathlib import Path
@@ -15,18 +14,14 @@ from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 
 import polyp
 from polyp.data.synthetic import make_sequence
 from polyp.model.metrics import count_pixels, dice_score
-from tests.site.serving import failures
+from tests.site.serving import array, failures, until
 
 SAMPLE = Path(polyp.__file__).parent / "data" / "sample"
 PART = "document.querySelector('[data-part=find] .lab-live')"
-TO_BASE64 = """const bytes = new Uint8Array(%s); let text = '';
-for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-return btoa(text);"""
 PIXELS = """((shown) => {
   const copy = new OffscreenCanvas(shown.width, shown.height).getContext('2d', {willReadFrequently: true});
   copy.drawImage(shown, 0, 0);
@@ -50,24 +45,18 @@ class Find:
         self.place = driver.find_element(By.CSS_SELECTOR, "[data-part=find]")
         driver.execute_script("arguments[0].scrollIntoView()", self.place)
 
-    def wait(self, what):
-        return WebDriverWait(self.driver, 60, 0.05).until(lambda _: what())
-
     def wait_for(self, name):
-        self.wait(lambda: self.script(f"{PART}.dataset.ready") == name)
+        until(lambda: self.script(f"{PART}.dataset.ready") == name)
 
     def script(self, expression, *given):
         return self.driver.execute_script(f"return {expression}", *given)
 
-    def bytes(self, expression):
-        return np.frombuffer(base64.b64decode(self.driver.execute_script(TO_BASE64 % expression)), np.uint8)
-
     def mask(self, name="labMask"):
-        return self.bytes(f"{PART}.{name}").reshape(self.size)
+        return array(self.driver, f"{PART}.{name}").reshape(self.size)
 
     def picture(self):
         """What the canvas shows, uint8 RGB (H, W, 3)."""
-        rgba = self.bytes(PIXELS)
+        rgba = array(self.driver, PIXELS)
         return rgba.reshape(*self.size, 4)[..., :3]
 
     @property
@@ -236,7 +225,7 @@ def test_the_network_marks_what_polyp_marks(find, shipped):
         drawn = name.startswith("a drawn")
         truth = mask > 0 if drawn else truth_of(name)
         found = shipped.predict(image if drawn else SAMPLE / "images" / f"{name}.jpg").mask
-        find.wait(find.result.is_displayed)
+        until(find.result.is_displayed)
         network = find.mask("labNetworkMask")
         assert dice(network, found) > 0.995, name
         assert dice(network, truth) == pytest.approx(dice(found, truth), abs=0.005), name
@@ -338,7 +327,7 @@ def test_pictures_of_ones_own(find, shipped, tmp_path):
         ("glass", "transparent"),
     ):
         find.choose(tmp_path / f"{name}.png")
-        find.wait(lambda words=words: words in find.status)
+        until(lambda words=words: words in find.status)
         find.press("Just show me")  # the picture before it is still there
         assert find.result.is_displayed()
         assert find.script(f"{PART}.dataset.ready") == "flat"
@@ -352,7 +341,7 @@ def test_pictures_of_ones_own(find, shipped, tmp_path):
     for name in ("grey.png", "turned.jpg", "opaque.png"):
         path = tmp_path / name
         find.choose(path)
-        find.wait(lambda name=name: name in find.place.find_element(By.TAG_NAME, "figcaption").text)
+        until(lambda name=name: name in find.place.find_element(By.TAG_NAME, "figcaption").text)
         expected = polyp.read_image(path)
         assert find.size == expected.shape[:2]
         assert np.abs(find.picture().astype(int) - expected).mean() < 1
@@ -375,7 +364,7 @@ def test_pictures_of_ones_own(find, shipped, tmp_path):
     files.items.add(new File(['nonsense'], 'dropped.jpg'));
     box.dispatchEvent(new DragEvent('drop', {dataTransfer: files, cancelable: true}))"""
     find.driver.execute_script(drop)
-    find.wait(lambda: "not a picture" in find.status)
+    until(lambda: "not a picture" in find.status)
     find.pick("flat")
     find.wait_for("flat")
     find.press("Just show me")

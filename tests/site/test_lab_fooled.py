@@ -13,7 +13,7 @@ from polyp.data.familiar import Familiar
 from polyp.data.images import shrink
 from polyp.run.engines import SHIPPED_ONNX, OnnxEngine
 from polyp.run.prediction import Picture, Point, predict_pictures
-from tests.site.serving import open_lab, until
+from tests.site.serving import failures, injected, open_lab, until
 
 NO_WARNING = "No warning: the picture looks like its training frames."
 SHAPE = (436, 512)
@@ -34,12 +34,9 @@ def engine():
 
 @pytest.fixture
 def blind(browser, lab_address):
-    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": BLIND})
-    try:
+    with injected(browser, BLIND):
         open_lab(browser, lab_address)
-        yield Part(browser)
-    finally:
-        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+    return Part(browser)
 
 
 @pytest.fixture
@@ -244,5 +241,4 @@ def test_the_pictures_to_choose_are_drawn(blind):
         return [image.get_attribute("src").split(";")[0] for image in images[-6:]]
 
     until(lambda: drawn() == ["data:image/png"] * 6)
-    errors = [row["message"] for row in blind.browser.get_log("browser") if row["level"] == "SEVERE"]
-    assert not [message for message in errors if "favicon" not in message and "stills" not in message]
+    assert failures(blind.browser) == []

@@ -1,6 +1,5 @@
 """The laboratory's third part: the grid, its wires, the nodes' maps and their receptive fields."""
 
-import base64
 import copy
 import io
 import json
@@ -13,21 +12,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from lab import files
 from PIL import Image
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 from torch import nn
 
-import polyp
-from tests.site.serving import open_lab, until
+from tests.site.serving import array, failures, open_lab, until
 
 PART = "document.querySelector('[data-part=inside] .lab-live')"
 DEPTH = 4
-TO_BASE64 = """const bytes = new Uint8Array(Float32Array.from(%s).buffer); let text = '';
-for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-return btoa(text);"""
 
 
 class Page:
@@ -51,8 +44,7 @@ class Page:
         return self.browser.execute_script(f"const part = {PART}; return {expression}")
 
     def floats(self, expression):
-        text = self.browser.execute_script(f"const part = {PART}; {TO_BASE64 % expression}")
-        return np.frombuffer(base64.b64decode(text), np.float32)
+        return array(self.browser, expression, np.float32, self.find(".lab-live"))
 
     def find(self, selector):
         return self.browser.find_element(By.CSS_SELECTOR, f"[data-part=inside] {selector}")
@@ -61,7 +53,7 @@ class Page:
         return self.find(selector).text
 
     def settle(self):
-        WebDriverWait(self.browser, 60, 0.05).until(lambda _: self.js("part.ariaBusy") == "false")
+        until(lambda: self.js("part.ariaBusy") == "false")
 
     def press(self, element, *keys):
         """Focus without a pointer, and type."""
@@ -100,7 +92,7 @@ def opened(browser, lab_address):
     open_lab(browser, lab_address)
     page = Page(browser, lab_address)
     page.js("part.scrollIntoView()")
-    until(lambda: page.js("part.ariaBusy") == "false")
+    page.settle()
     # from here on every request to the network is counted
     browser.execute_script(
         "window.asked = 0; const ask = Worker.prototype.postMessage;"
@@ -114,14 +106,9 @@ def opened(browser, lab_address):
 def page(opened):
     """The part, the first frame in it, all wires joined."""
     opened.join()
-    opened.browser.get_log("browser")
+    failures(opened.browser)
     yield opened
-    assert not [line for line in opened.browser.get_log("browser") if line["level"] == "SEVERE"]
-
-
-@pytest.fixture(scope="module")
-def model():
-    return polyp.load_model()[0]
+    assert failures(opened.browser) == []
 
 
 @pytest.fixture
@@ -382,7 +369,7 @@ def test_ones_own_picture_and_a_file_that_is_none(page, tmp_path):
     chooser = page.find("input[type=file]")
     (tmp_path / "broken.png").write_bytes(b"no picture")
     chooser.send_keys(str(tmp_path / "broken.png"))
-    WebDriverWait(page.browser, 20).until(lambda _: "That did not work" in page.text(".lab-status"))
+    until(lambda: "That did not work" in page.text(".lab-status"))
     assert page.find(".lab-frame").get_attribute("aria-pressed") == "true", "the frame that was there"
     pixels = np.random.default_rng(0).integers(0, 256, (200, 330, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "own.png")
@@ -397,9 +384,3 @@ def test_ones_own_picture_and_a_file_that_is_none(page, tmp_path):
     assert page.text(".lab-status").startswith(
         "10 of 34 wires are cut: the share of the frame that L4 marks "
     )
-
-
-def test_each_of_a_block_s_modules_is_known_or_refused():
-    assert files.read_by(nn.Sequential(nn.Conv2d(1, 1, 3, 2, 1), nn.Conv2d(1, 1, 5, 1, 2))) == (11, 2, 5)
-    with pytest.raises(TypeError, match="MaxPool2d"):
-        files.read_by(nn.Sequential(nn.MaxPool2d(2)))

@@ -1,6 +1,5 @@
 """The laboratory's second part, "Turn the knobs", against `polyp`, NumPy and OpenCV."""
 
-import base64
 from pathlib import Path
 
 import cv2
@@ -9,11 +8,10 @@ import pytest
 import torch
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
 import polyp
 from polyp.model import metrics
-from tests.site.serving import open_lab
+from tests.site.serving import array, failures, open_lab, until
 
 SAMPLE = Path(polyp.__file__).parent / "data" / "sample"
 SIZE = (352, 352)
@@ -24,11 +22,6 @@ SCORES = {
 }
 REST = {"threshold": 0.5, "level": 4, "mirrored": False, "brightness": 1, "blur": 0, "rotation": 0}
 REST |= {"edge": "repeated", "bgr": False}
-BYTES = """
-const array = arguments[0], bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-let text = "";
-for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
-return btoa(text);"""
 
 
 class Knobs:
@@ -41,7 +34,7 @@ class Knobs:
         self.settle()
 
     def settle(self):
-        WebDriverWait(self.browser, 60, 0.02).until(lambda _: self.part.get_attribute("data-busy") == "false")
+        until(lambda: self.part.get_attribute("data-busy") == "false")
 
     def find(self, selector):
         return self.part.find_element(By.CSS_SELECTOR, selector)
@@ -79,9 +72,7 @@ class Knobs:
 
     def array(self, expression, dtype, shape):
         """A typed array that the part holds for tests."""
-        script = f"const part = arguments[0]; return (function () {{{BYTES}}})(part.{expression})"
-        content = base64.b64decode(self.browser.execute_script(script, self.part))
-        return np.frombuffer(content, dtype).reshape(shape).copy()
+        return array(self.browser, f"part.{expression}", dtype, self.part).reshape(shape).copy()
 
     def pixels(self):
         return self.array("labPixels", np.uint8, (*SIZE, 3))
@@ -109,13 +100,7 @@ def knobs(page):
     """All knobs at rest."""
     page.reset()
     yield page
-    errors = [entry["message"] for entry in page.browser.get_log("browser") if entry["level"] == "SEVERE"]
-    assert not [error for error in errors if "Failed to load resource" not in error]
-
-
-@pytest.fixture(scope="module")
-def model():
-    return polyp.load_model()[0]
+    assert failures(page.browser) == []
 
 
 @pytest.fixture(scope="module")

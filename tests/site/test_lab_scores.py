@@ -8,7 +8,7 @@ from selenium.webdriver.common.keys import Keys
 
 import polyp
 from polyp.run.engines import SHIPPED_ONNX, OnnxEngine
-from tests.site.serving import open_lab, until
+from tests.site.serving import failures, injected, open_lab, until
 
 NAMES = ("large", "stalk", "glossy", "fold", "clean_fold", "clean_tiny")  # the last is left clean
 # The page sees these frames alone, so that the network has less to do.
@@ -38,11 +38,8 @@ Worker.prototype.postMessage = function ({ id, kind, base, level }) {
 
 
 def open_part(browser, address, source):
-    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
-    try:
+    with injected(browser, source):
         open_lab(browser, address)
-    finally:
-        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
     return Part(browser)
 
 
@@ -230,8 +227,7 @@ def test_by_keyboard_alone(quick):
 
 
 def test_no_error_in_the_console(quick):
-    quick.browser.get_log("browser")  # what was before
     quick.run()
     quick.pick("pooled")
     quick.click(quick.show)
-    assert not [row for row in quick.browser.get_log("browser") if row["level"] == "SEVERE"]
+    assert failures(quick.browser) == []
