@@ -13,21 +13,25 @@ import { scores } from "./scores/scores.js";
 import { el, status } from "./page/ui.js";
 
 const PARTS = { find, knobs, inside, fooled, scores };
+const NEEDED = ["WebAssembly", "Worker", "DecompressionStream", "OffscreenCanvas"];
 
 async function begin() {
-  const line = document.querySelector(".lab-loading") ?? el("p", { className: "lab-loading" });
   const loading = status();
-  line.replaceWith(loading.element);
   loading.element.classList.add("lab-loading");
-  if (typeof WebAssembly === "undefined" || typeof Worker === "undefined" || typeof DecompressionStream === "undefined") {
-    loading.fail("this browser cannot compute here (it lacks WebAssembly); the pictures below show what you would see");
+  document.querySelector(".lab-loading").replaceWith(loading.element);
+  const missing = NEEDED.filter((name) => typeof globalThis[name] === "undefined");
+  if (missing.length) {
+    loading.fail(
+      `this browser cannot compute here (it lacks ${missing.join(" and ")}); the pictures below show what you would see`,
+    );
+    document.documentElement.dataset.lab = "failed";
     return;
   }
-  let failed = false;
+  let network;
   try {
     const base = new URL(".", import.meta.url); // the files lie beside this module
-    const network = new Network(base, (bytes, of) => {
-      if (!failed) loading.say(`Loading the network: ${megabytes(bytes)} of ${megabytes(of)} MB. It stays in your browser.`);
+    network = new Network(base, (bytes, of) => {
+      loading.say(`Loading the network: ${megabytes(bytes)} of ${megabytes(of)} MB. It stays in your browser.`);
     });
     const [answer, facts] = await Promise.all([get(new URL("frames.json", base)), network.ready]);
     const lab = { network, facts, frames: await answer.json(), base };
@@ -36,7 +40,7 @@ async function begin() {
     loading.say("The network is here, in your browser. Whatever you show it stays on your machine: nothing is uploaded.");
     document.documentElement.dataset.lab = "ready";
   } catch (error) {
-    failed = true; // the other files may still be coming
+    network?.stop(); // its other files may still be coming
     loading.fail(`${error.message}. Reload the page to try again; the pictures below show what you would see.`);
     document.documentElement.dataset.lab = "failed";
   }

@@ -40,15 +40,13 @@ STAGED = {
     ),
     "inside": ("", "part.textContent.includes('wires are joined')"),
     "fooled": (
-        "part.querySelector('[aria-label*=flower]').click();"
-        "setTimeout(() => label('Yes, it will').click(), 500)",
+        "when('Your bet?', () => { part.querySelector('[aria-label*=flower]').click();"
+        "  when('Your bet?', () => label('Yes, it will').click()); })",
         "part.textContent.includes('Your bet was')",
     ),
     "scores": (
-        "label('Run the network').click(); const clock = setInterval(() => {"
-        "  if (!part.textContent.includes('has looked at')) return;"
-        "  clearInterval(clock); part.querySelectorAll('li input')[3].click();"
-        "  label('Show the scores').click(); }, 50)",
+        "label('Run the network').click(); when('has looked at', () => {"
+        "  part.querySelectorAll('li input')[3].click(); label('Show the scores').click(); })",
         "part.querySelector('.lab-open')",
     ),
 }
@@ -70,6 +68,13 @@ const part = document.querySelector(`[data-part=${arguments[0]}]`);
 const named = (tag, text) =>
   [...part.querySelectorAll(tag)].find((one) => one.textContent.trim().startsWith(text));
 const label = (text) => named("button", text);
+const when = (text, act) => {
+  const clock = setInterval(() => {
+    if (!part.textContent.includes(text)) return;
+    clearInterval(clock);
+    act();
+  }, 50);
+};
 const level = (name) => named("label", name).click();
 const wire = (...ends) => {
   const number = laboratory.facts.wires.findIndex((one) => `${one.source};${one.target}` === ends.join(";"));

@@ -65,12 +65,15 @@ def test_shows_the_regions_that_polyp_shows():
     probs = cv2.GaussianBlur(rng.random((60, 80), np.float32), (0, 0), 2)
     probs = ((probs - probs.min()) / np.ptp(probs)).astype(np.float32)
     evidence = np.clip(probs + rng.normal(0, 0.05, probs.shape), 0, 1).astype(np.float32)
-    wanted = shown_regions(probs, 0.6, min_peak=0.9, evidence=evidence)
-    plain = (probs > 0.6) & ~wanted
-    assert wanted.any()
-    assert plain.any()  # the rule leaves something out
-    found = call("network/masks.js", "shownRegions", probs, 60, 80, 0.6, 0.9, evidence)
-    np.testing.assert_array_equal(np.array(found, bool).reshape(60, 80), wanted)
+    before = probs > 0.6
+    for min_share in (0, 0.008):
+        rule = {"threshold": 0.6, "min_peak": 0.9, "min_share": min_share}
+        wanted = shown_regions(probs, **rule, evidence=evidence)
+        assert wanted.any()
+        assert (before & ~wanted).any()  # each part of the rule leaves something out
+        before = wanted
+        found = call("network/masks.js", "shownRegions", probs, 60, 80, rule, evidence)
+        np.testing.assert_array_equal(np.array(found, bool).reshape(60, 80), wanted)
 
 
 def test_counts_and_scores():

@@ -1,6 +1,6 @@
 // What is shown once the reader has guessed: masks in the four kinds of pixels, their counts, and a remark.
 
-import { showKinds } from "../page/canvas.js";
+import { FALSE_ALARM, FOUND, MISSED, showKinds, stage, swatch } from "../page/canvas.js";
 import { countPixels, dice } from "../network/masks.js";
 import { compared, remark } from "./teach.js";
 import { el, score } from "../page/ui.js";
@@ -8,7 +8,7 @@ import { el, score } from "../page/ui.js";
 const KINDS = { tp: "found", fp: "falsely marked", fn: "missed" };
 // A picture of one's own has no expert: what the network marks takes the truth's place.
 const OWN_KINDS = { tp: "marked by both", fp: "by you alone", fn: "by the network alone" };
-const COLOURS = { tp: "rgb(255 255 255)", fp: "rgb(230 159 0)", fn: "rgb(0 114 178)" };
+const COLOURS = { tp: FOUND, fp: FALSE_ALARM, fn: MISSED };
 
 // The reader's mask, or null, and the network's side by side, each against the expert's.
 export function againstExpert(picture, truth, yours, network) {
@@ -41,19 +41,14 @@ const row = (...children) => el("div", { className: "lab-row" }, ...children);
 const paragraph = (className, words) => el("p", { className }, words);
 
 function view(picture, mask, truth, caption) {
-  const label = `The picture with marked pixels in colours. ${caption}`;
-  const canvas = el("canvas", { className: "lab-stage", role: "img", "aria-label": label });
+  const canvas = stage(`The picture with marked pixels in colours. ${caption}`);
   showKinds(canvas, picture, mask, truth);
   return el("figure", { className: "lab-figure" }, canvas, el("figcaption", { className: "lab-caption" }, caption));
 }
 
 function key(kinds) {
-  const spans = Object.entries(kinds).map(([kind, name]) => {
-    const span = el("span", {}, name);
-    span.style.setProperty("--swatch", COLOURS[kind]);
-    return span;
-  });
-  return el("div", { className: "lab-key" }, ...spans, el("span", { className: "lab-dim" }, "neither"));
+  const swatches = Object.entries(kinds).map(([kind, name]) => swatch(COLOURS[kind], name));
+  return el("div", { className: "lab-key" }, ...swatches, el("span", { className: "lab-dim" }, "neither"));
 }
 
 // Dice, and how many pixels are of each kind; a column for each of `counts`.

@@ -1,16 +1,16 @@
 // Part 4, "Be fooled": the reader bets whether the network will mark anything, and learns whether it warns.
 
-import { outline, showPicture, stage } from "../page/canvas.js";
+import { addressOf, outline, showPicture, stage } from "../page/canvas.js";
 import { doubt, figures, surprise } from "../network/familiar.js";
 import { open } from "../network/frames.js";
 import { MADE, openMade, SHAPE } from "./made.js";
-import { countPixels, dice, threshold } from "../network/masks.js";
+import { countPixels, dice, shareOf, threshold } from "../network/masks.js";
 import { decode } from "../network/pixels.js";
 import { predict } from "../network/predict.js";
-import { button, el, framePicker, latest, percent, score, status, whenNear } from "../page/ui.js";
+import { button, el, framePicker, latest, status, whenNear } from "../page/ui.js";
+import { lesson, probability, share } from "./words.js";
 
 const NO_WARNING = "No warning: the picture looks like its training frames.";
-const LIGHT_BLUE = "#56b4e9"; // the network's outline
 
 export function fooled(place, lab) {
   const offered = offer(lab.frames);
@@ -65,7 +65,7 @@ export function fooled(place, lab) {
     if (!mine) return line.say("Your bet?");
     if (!mine.answer) return line.say("The network looks, four times if it sees anything …");
     const { mask, marked } = mine.answer;
-    outline(canvas, mask, opened.picture.height, opened.picture.width, { colour: LIGHT_BLUE, dashed: true });
+    outline(canvas, mask, opened.picture.height, opened.picture.width, { ofNetwork: true });
     if (marked) canvas.setAttribute("aria-label", `${opened.title}; what the network marks is outlined`);
     results.append(tabulate(mine.answer, lab.facts), el("p", { className: "lab-lesson" }, lesson(mine.answer, lab.facts)));
     const answer = marked ? `marks ${share(marked)} of the picture` : "leaves it clean";
@@ -96,7 +96,7 @@ export function fooled(place, lab) {
     el(
       "div",
       { className: "lab-row" },
-      el("div", {}, canvas, caption),
+      el("div", { className: "lab-shown" }, canvas, caption),
       el(
         "div",
         {},
@@ -140,9 +140,8 @@ async function drawThumbnails(offered, element, { frames, base }) {
   for (const [i, { make, from }] of offered.entries()) {
     if (!make) continue;
     const source = frames.find(({ name }) => name === from);
-    const canvas = el("canvas");
-    showPicture(canvas, make(source ? await decode(new URL(source.thumbnail, base).href) : { height: 96, width: 113 }));
-    images[i].src = canvas.toDataURL();
+    const small = source ? await decode(new URL(source.thumbnail, base).href) : { height: 96, width: 113 };
+    images[i].src = addressOf((canvas) => showPicture(canvas, make(small)));
   }
 }
 
@@ -150,15 +149,14 @@ async function drawThumbnails(offered, element, { frames, base }) {
 async function judge(lab, opened) {
   const { facts } = lab;
   const { mask, probs } = await predict(lab, opened);
-  const of = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   return {
     mask,
-    marked: of(mask),
-    atFirst: of(threshold(probs, facts.threshold)), // before the second look
+    marked: shareOf(mask),
+    atFirst: shareOf(threshold(probs, facts.threshold)), // before the second look
     highest: probs.reduce((most, value) => Math.max(most, value), 0),
     warning: doubt(opened.original, opened.pixels, facts.size, facts.familiar),
     surprise: surprise(figures(opened.pixels, ...facts.size), facts.familiar),
-    polyp: opened.truth && of(opened.truth), // null: nobody knows
+    polyp: opened.truth && shareOf(opened.truth), // null: nobody knows
     dice: opened.truth && dice(countPixels(mask, opened.truth)),
   };
 }
@@ -177,42 +175,4 @@ function tabulate({ marked, highest, warning, surprise: nats }, { familiar }) {
     ),
     el("p", { className: warning ? "lab-warning" : "lab-calm" }, warning ? `Warning: ${warning}.` : NO_WARNING),
   );
-}
-
-// One sentence or two, of this picture's own numbers.
-function lesson(answer, { min_peak: sure }) {
-  const { marked, atFirst } = answer;
-  if (marked || !atFirst) return verdict(answer);
-  const looks = `At first it marked ${share(atFirst)}, but in four looks it was nowhere surer than ${probability(sure)},`;
-  return `${verdict(answer)} ${looks} so nothing is shown.`;
-}
-
-function verdict({ marked, highest, warning, polyp, dice: agreed }) {
-  if (polyp === null)
-    return `Nobody has outlined this picture: whether ${marked ? "the mark is right" : "it is clean"}, only you can tell.`;
-  if (polyp && marked) {
-    const agrees = `There is a polyp, and the mark agrees with the expert's to a Dice of ${score(agreed)}`;
-    return warning ? `${agrees}: the warning speaks of the picture, not of the mask.` : `${agrees}, though the frame was changed.`;
-  }
-  if (polyp) {
-    const missed = `A polyp of ${share(polyp)} of the picture is missed`;
-    return warning
-      ? `${missed}; here at least you are warned.`
-      : `${missed}, and nothing warns you: "left clean" is no proof that there is none.`;
-  }
-  if (marked)
-    return warning
-      ? `There is no polyp, and yet a probability of ${probability(highest)}: it says nothing of pictures unlike those learnt from.`
-      : `There is no polyp, yet a probability of ${probability(highest)}, and nothing warns you: a familiar picture can be misread, too.`;
-  return warning
-    ? "There is no polyp, and it marks none; you are warned all the same, for what is judged is the picture."
-    : "There is no polyp, it marks none, and the picture is familiar: all is well.";
-}
-
-const share = (value) => (value < 0.1 ? `${(100 * value).toFixed(1)} %` : percent(value));
-
-function probability(value) {
-  if (value > 0.9999) return "above 0.9999";
-  if (value < 0.0001) return "below 0.0001";
-  return value.toFixed(value > 0.99 || value < 0.01 ? 4 : 2);
 }

@@ -1,7 +1,7 @@
 // Pictures that the page makes itself: real frames spoilt so that nothing but what is said is changed, and noise.
 
 import { open } from "../network/frames.js";
-import { mirror, resizeLinear, shrink } from "../network/pixels.js";
+import { mirror, resizePicture, shrink } from "../network/pixels.js";
 import { swapRedAndBlue } from "../network/familiar.js";
 
 const DARK = 0.05; // of the frame's light is left
@@ -46,7 +46,7 @@ function almostBlack({ data, height, width }) {
 // Shrunk to a few pixels and enlarged again.
 function blurred({ data, height, width }) {
   const few = { height: COARSE, width: Math.round((COARSE * width) / height) };
-  return enlarge({ data: shrink({ data, height, width }, few.height, few.width), ...few }, height, width);
+  return resizePicture({ data: shrink({ data, height, width }, few.height, few.width), ...few }, height, width);
 }
 
 // Random colours, `rows` rows of them, enlarged to the whole picture.
@@ -54,18 +54,7 @@ function noise({ height, width }, rows) {
   const few = { height: rows, width: Math.round((rows * width) / height) };
   const random = randomNumbers(1);
   const data = Uint8Array.from({ length: 3 * few.height * few.width }, () => Math.floor(256 * random()));
-  return enlarge({ data, ...few }, height, width);
-}
-
-function enlarge({ data, height, width }, newHeight, newWidth) {
-  const found = new Uint8Array(3 * newHeight * newWidth);
-  for (let c = 0; c < 3; c++) {
-    const channel = Float32Array.from({ length: height * width }, (_, i) => data[3 * i + c]);
-    resizeLinear(channel, height, width, newHeight, newWidth).forEach((value, i) => {
-      found[3 * i + c] = Math.round(value);
-    });
-  }
-  return { data: found, height: newHeight, width: newWidth };
+  return resizePicture({ data, ...few }, height, width);
 }
 
 // Mulberry32, a generator that gives everyone the same numbers from 0 to 1; Math.random has no seed.

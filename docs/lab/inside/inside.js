@@ -8,8 +8,8 @@
 // [{number, strength, values}]) and labField (what the pointed value depends on); `place.ariaBusy` is "true" while
 // the network runs.
 
-import { showMap, showPicture } from "../page/canvas.js";
-import { address, answerPanel, countCut, pause, report, scoreAll, showAnswer, small } from "./levels.js";
+import { addressOf, showMap, showPicture } from "../page/canvas.js";
+import { answerPanel, countCut, pause, report, scoreAll, showAnswer, small } from "./levels.js";
 import { open } from "../network/frames.js";
 import { grid } from "./grid.js";
 import { meanOfChannels, normalise, strongest } from "./maps.js";
@@ -128,7 +128,7 @@ export function inside(place, lab) {
     for (const name of names) {
       const { channels, height, width } = nodes[name];
       const mean = normalise(meanOfChannels(nodes[name]));
-      const thumbnail = address((canvas) => showMap(canvas, mean, height, width));
+      const thumbnail = addressOf((canvas) => showMap(canvas, mean, height, width));
       kept[name] = { channels, height, width, thumbnail, maps: strongest(nodes[name]) };
       delete nodes[name];
       await pause(); // the page can scroll meanwhile
@@ -141,11 +141,11 @@ export function inside(place, lab) {
   function show() {
     const { picture } = state.opened;
     for (const name of names) drawing.setThumbnail(name, state.nodes[name].thumbnail);
-    drawing.setHead(0, address((canvas) => showPicture(canvas, small(picture))), "frame", "the frame");
+    drawing.setHead(0, addressOf((canvas) => showPicture(canvas, small(picture))), "frame", "the frame");
     state.answers.forEach((one, index) => {
       const text = `L${index + 1} ${one.truth ? score(one.dice) : percent(one.share)}`;
       const words = one.truth ? `L${index + 1}: Dice ${score(one.dice)}` : `L${index + 1}: marks ${percent(one.share)} of the frame`;
-      drawing.setHead(index + 1, address((canvas) => showAnswer(canvas, picture, one)), text, words);
+      drawing.setHead(index + 1, addressOf((canvas) => showAnswer(canvas, picture, one)), text, words);
     });
     chooseLevel(state.level);
     showNode();

@@ -1,19 +1,12 @@
 // What the four levels answer: masks, their scores in words, and the drawing of one of them.
 
-import { showKinds, stage } from "../page/canvas.js";
-import { countPixels, dice, probabilities, threshold } from "../network/masks.js";
+import { FALSE_ALARM, FOUND, MISSED, showKinds, stage, swatch } from "../page/canvas.js";
+import { countPixels, dice, probabilities, shareOf, threshold } from "../network/masks.js";
 import { choice, el, percent, score } from "../page/ui.js";
 import { wireText } from "./wires.js";
 
 export const countCut = (gates) => gates.filter((gate) => !gate).length;
 export const pause = () => new Promise((resolve) => setTimeout(resolve));
-
-// What a drawing on a canvas looks like, as an address for an image.
-export function address(draw) {
-  const canvas = document.createElement("canvas");
-  draw(canvas);
-  return canvas.toDataURL();
-}
 
 // What each level answers: its mask in the picture's size, and its Dice where there is an expert's mask to
 // compare with; else the share of the frame that it marks.
@@ -21,8 +14,7 @@ export async function scoreAll(levels, { picture, truth }, facts) {
   const answers = [];
   for (const logits of levels) {
     const mask = threshold(probabilities(logits, facts.size, picture.height, picture.width), facts.threshold);
-    const share = mask.reduce((sum, value) => sum + value, 0) / mask.length;
-    answers.push({ mask, truth, share, dice: truth ? dice(countPixels(mask, truth)) : NaN });
+    answers.push({ mask, truth, share: shareOf(mask), dice: truth ? dice(countPixels(mask, truth)) : NaN });
     await pause();
   }
   return answers;
@@ -66,7 +58,6 @@ export function answerPanel(facts, onLevel) {
     onPick: onLevel,
   });
   const caption = el("p", { className: "lab-key" });
-  const swatch = (colour, text) => el("span", { style: `--swatch: ${colour}` }, text);
   return {
     element: el("div", {}, levels.element, canvas, caption),
     show({ opened, answers, level }) {
@@ -76,8 +67,8 @@ export function answerPanel(facts, onLevel) {
       showKinds(canvas, opened.picture, mask, truth ?? mask);
       canvas.setAttribute("aria-label", `what L${level} marks on the frame: ${opened.title}`);
       caption.replaceChildren(
-        swatch("#fff", truth ? "found" : "marked"),
-        ...(truth ? [swatch("rgb(230 159 0)", "falsely marked"), swatch("rgb(0 114 178)", "missed")] : []),
+        swatch(FOUND, truth ? "found" : "marked"),
+        ...(truth ? [swatch(FALSE_ALARM, "falsely marked"), swatch(MISSED, "missed")] : []),
       );
     },
   };

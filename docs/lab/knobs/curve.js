@@ -1,7 +1,7 @@
 // Dice, precision and recall against the threshold: the figures, and their plot.
 
 import { dice, precision, recall } from "../network/masks.js";
-import { el, score } from "../page/ui.js";
+import { el, score, svg } from "../page/ui.js";
 
 const STEPS = 100; // the thresholds 0.01, 0.02, ... 0.99
 export const SCORES = { Dice: dice, precision, recall };
@@ -31,39 +31,29 @@ const across = (threshold) => LEFT + threshold * (RIGHT - LEFT);
 const up = (value) => BOTTOM - value * (BOTTOM - TOP);
 
 export function curvePlot() {
-  const lines = el("div"); // holds what `show` draws anew
-  const svg = shape("svg", { viewBox: "0 0 360 230", role: "img", class: "lab-curve" });
-  const moving = shape("g");
-  svg.append(...axes(), ...legend(), moving);
-  lines.append(svg);
+  const moving = svg("g"); // what `show` draws anew
+  const plot = svg("svg", { viewBox: "0 0 360 230", role: "img", class: "lab-curve" }, ...axes(), ...legend(), moving);
   return {
-    element: lines,
+    element: el("div", {}, plot), // in a div, since an SVG element has no `hidden`
     show(rows, threshold, now) {
       moving.replaceChildren(...Object.keys(SCORES).map((name) => line(name, rows)), ...cursor(threshold, now));
       const told = Object.keys(SCORES).map((name) => `${name} ${score(now[name])}`);
-      svg.setAttribute("aria-label", `Scores against the threshold; at ${threshold.toFixed(2)}: ${told.join(", ")}`);
+      plot.setAttribute("aria-label", `Scores against the threshold; at ${threshold.toFixed(2)}: ${told.join(", ")}`);
     },
   };
-}
-
-function shape(tag, properties = {}, text = "") {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(properties)) element.setAttribute(name, value);
-  element.textContent = text;
-  return element;
 }
 
 function axes() {
   const found = [];
   for (const tick of [0, 0.25, 0.5, 0.75, 1]) {
-    found.push(shape("line", { class: "lab-curve-grid", x1: LEFT, x2: RIGHT, y1: up(tick), y2: up(tick) }));
-    found.push(shape("line", { class: "lab-curve-grid", x1: across(tick), x2: across(tick), y1: TOP, y2: BOTTOM }));
-    found.push(shape("text", { x: LEFT - 6, y: up(tick) + 4, "text-anchor": "end" }, tick));
-    found.push(shape("text", { x: across(tick), y: BOTTOM + 16, "text-anchor": "middle" }, tick));
+    found.push(svg("line", { class: "lab-curve-grid", x1: LEFT, x2: RIGHT, y1: up(tick), y2: up(tick) }));
+    found.push(svg("line", { class: "lab-curve-grid", x1: across(tick), x2: across(tick), y1: TOP, y2: BOTTOM }));
+    found.push(svg("text", { x: LEFT - 6, y: up(tick) + 4, "text-anchor": "end" }, tick));
+    found.push(svg("text", { x: across(tick), y: BOTTOM + 16, "text-anchor": "middle" }, tick));
   }
   const [middle, centre] = [(LEFT + RIGHT) / 2, (TOP + BOTTOM) / 2];
-  found.push(shape("text", { x: middle, y: BOTTOM + 34, "text-anchor": "middle" }, "threshold"));
-  found.push(shape("text", { "text-anchor": "middle", transform: `translate(11 ${centre}) rotate(-90)` }, "score"));
+  found.push(svg("text", { x: middle, y: BOTTOM + 34, "text-anchor": "middle" }, "threshold"));
+  found.push(svg("text", { "text-anchor": "middle", transform: `translate(11 ${centre}) rotate(-90)` }, "score"));
   return found;
 }
 
@@ -71,8 +61,8 @@ function legend() {
   return Object.keys(SCORES).flatMap((name, k) => {
     const x = LEFT + [0, 92, 208][k];
     return [
-      shape("line", { ...style(name), x1: x, x2: x + 28, y1: 10, y2: 10 }),
-      shape("text", { x: x + 34, y: 14 }, name),
+      svg("line", { ...style(name), x1: x, x2: x + 28, y1: 10, y2: 10 }),
+      svg("text", { x: x + 34, y: 14 }, name),
     ];
   });
 }
@@ -81,7 +71,7 @@ const style = (name) => ({ class: `lab-curve-line lab-curve-${name}`, "stroke-da
 
 function line(name, rows) {
   const points = rows.filter((row) => !Number.isNaN(row[name])).map((row) => `${across(row.threshold)},${up(row[name])}`);
-  return shape("polyline", { ...style(name), "data-score": name, points: points.join(" ") });
+  return svg("polyline", { ...style(name), "data-score": name, points: points.join(" ") });
 }
 
 // Where the threshold stands: a line, and a dot on each curve.
@@ -89,7 +79,7 @@ function cursor(threshold, now) {
   const x = across(threshold);
   const dots = Object.keys(SCORES).filter((name) => !Number.isNaN(now[name]));
   return [
-    shape("line", { class: "lab-curve-cursor", "data-threshold": threshold, x1: x, x2: x, y1: TOP - 6, y2: BOTTOM }),
-    ...dots.map((name) => shape("circle", { class: "lab-curve-dot", cx: x, cy: up(now[name]), r: 3.5 })),
+    svg("line", { class: "lab-curve-cursor", "data-threshold": threshold, x1: x, x2: x, y1: TOP - 6, y2: BOTTOM }),
+    ...dots.map((name) => svg("circle", { class: "lab-curve-dot", cx: x, cy: up(now[name]), r: 3.5 })),
   ];
 }

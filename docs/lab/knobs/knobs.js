@@ -7,7 +7,7 @@ import { SCORES, sweep } from "./curve.js";
 import { open } from "../network/frames.js";
 import { angle, controls } from "./controls.js";
 import { figure, views } from "./views.js";
-import { countPixels, mean, probabilities, threshold } from "../network/masks.js";
+import { countPixels, mean, probabilities, shareOf, threshold } from "../network/masks.js";
 import { resizePicture } from "../network/pixels.js";
 import { turnMask } from "./spoil.js";
 import { framePicker, latest, status, whenNear } from "../page/ui.js";
@@ -60,7 +60,9 @@ export function knobs(place, { network, facts, frames, base }) {
     const shape = [picture.height, picture.width];
     const spoilt = await network.spoil(pixels, shape, settings);
     const asked = ask(spoilt, settings);
-    const large = enlarge(spoilt, facts.size, shape); // while the network, on its own thread, computes
+    const [height, width] = facts.size;
+    // While the network, on its own thread, computes:
+    const large = resizePicture({ data: spoilt, height, width }, ...shape);
     const turned = truth && turnMask(truth, ...shape, settings.rotation);
     const { maps, milliseconds } = await asked;
     board.tell(settings.level, milliseconds / maps.length);
@@ -116,10 +118,6 @@ export function knobs(place, { network, facts, frames, base }) {
   }
 }
 
-function enlarge(data, [height, width], [tall, wide]) {
-  return { data: resizePicture({ data, height, width }, tall, wide), height: tall, width: wide };
-}
-
 // Whether two settings are the same for the network.
 const same = (a, b) => Object.keys(a).every((name) => name === "threshold" || a[name] === b[name]);
 
@@ -128,7 +126,7 @@ const differences = (a, b) => Object.keys(a.settings).filter((name) => a.setting
 
 // Scores of a mask by the names of the columns; without a truth only the share.
 function rate(mask, truth) {
-  const share = { "share marked": mask.reduce((sum, value) => sum + value, 0) / mask.length };
+  const share = { "share marked": shareOf(mask) };
   if (!truth) return share;
   const counts = countPixels(mask, truth);
   return { ...Object.fromEntries(Object.entries(SCORES).map(([name, of]) => [name, of(counts)])), ...share };

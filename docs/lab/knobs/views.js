@@ -1,10 +1,9 @@
 // What "Turn the knobs" shows: three pictures, the table of scores and their curves.
 
-import { FALSE_ALARM, FOUND, heat, MISSED, outline, showKinds, showMap, showPicture, stage } from "../page/canvas.js";
+import { FALSE_ALARM, FOUND, heat, MISSED, outline, showKinds, showMap, showPicture, stage, swatch } from "../page/canvas.js";
 import { curvePlot, SCORES } from "./curve.js";
 import { el, score } from "../page/ui.js";
 
-const LIGHT_BLUE = "#56b4e9"; // as in the lessons
 const OUTLINES = "White: the expert's outline; light blue, dashed: the network's.";
 const NO_TRUTH = "No expert has outlined this picture, so there is nothing to score the mask against.";
 const PLAIN =
@@ -58,7 +57,7 @@ export function views(facts) {
         const { picture, truth } = seen;
         showPicture(frame, picture);
         if (truth) outline(frame, truth, picture.height, picture.width);
-        outline(frame, mask, picture.height, picture.width, { colour: LIGHT_BLUE, dashed: true });
+        outline(frame, mask, picture.height, picture.width, { ofNetwork: true });
         showKinds(kinds, picture, mask, truth ?? mask);
       });
     },
@@ -66,8 +65,8 @@ export function views(facts) {
 }
 
 function kindsKey() {
-  const kinds = [["found", FOUND], ["falsely marked", FALSE_ALARM], ["missed", MISSED]];
-  return el("div", { className: "lab-key" }, ...kinds.map(([name, colour]) => el("span", { style: `--swatch: rgb(${colour})` }, name)));
+  const kinds = [swatch(FOUND, "found"), swatch(FALSE_ALARM, "falsely marked"), swatch(MISSED, "missed")];
+  return el("div", { className: "lab-key" }, ...kinds);
 }
 
 function mapKey() {

@@ -6,7 +6,7 @@ export async function get(address) {
   try {
     answer = await fetch(address);
   } catch {
-    throw new Error(`${name} could not be loaded; is the connection gone?`);
+    throw new Error(`${name} could not be loaded; the connection seems to be gone`);
   }
   if (!answer.ok) throw new Error(`${name} could not be loaded: the server answered ${answer.status}`);
   return answer;

@@ -5,7 +5,8 @@ import { decode, shrink } from "./pixels.js";
 const LONGEST = 1024; // pixels of a reader's own picture that are shown and marked
 
 // All that a part needs of a frame of frames.json, or of {file}, a reader's own:
-// {picture: {data, height, width}, pixels (what the network sees), truth (mask or null), title, doubtful}.
+// {picture: {data, height, width}, pixels (what the network sees), truth (mask or null), title, original}, where
+// `original` is the picture as it came, and `picture` may be a smaller one to show.
 export async function open(frame, base, [height, width]) {
   if (frame.file) return openOwn(frame.file, height, width);
   const at = (name) => new URL(name, base).href;

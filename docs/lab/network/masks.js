@@ -18,6 +18,9 @@ export function mean(maps) {
   return maps[0].map((_, i) => maps.reduce((sum, map) => sum + map[i], 0) / maps.length);
 }
 
+// The share of the picture that a mask marks.
+export const shareOf = (mask) => mask.reduce((sum, value) => sum + value, 0) / mask.length;
+
 // True and false positives and negatives: the four kinds of pixels.
 export function countPixels(mask, truth) {
   const counts = { tp: 0, fp: 0, fn: 0, tn: 0 };
@@ -29,7 +32,6 @@ export function countPixels(mask, truth) {
 
 // Each is NaN where it is not defined: 0 of 0.
 export const dice = ({ tp, fp, fn }) => (2 * tp) / (2 * tp + fp + fn);
-export const iou = ({ tp, fp, fn }) => tp / (tp + fp + fn);
 export const precision = ({ tp, fp }) => tp / (tp + fp);
 export const recall = ({ tp, fn }) => tp / (tp + fn);
 
@@ -59,9 +61,11 @@ export function labelRegions(mask, height, width) {
 }
 
 // The mask without regions of which the network is less sure: `polyp.run.regions.shown_regions`. A region is
-// shown if its highest `evidence` is above `minPeak`; regions smaller than a speck go, too.
-export function shownRegions(probs, height, width, level, minPeak, evidence = probs) {
+// shown if its highest `evidence` is above `min_peak` and it takes `min_share` of the picture; regions smaller than a
+// speck go, too.
+export function shownRegions(probs, height, width, { threshold: level, min_peak, min_share }, evidence = probs) {
   const mask = threshold(probs, level);
+  const least = Math.max(SPECK, min_share * mask.length); // pixels
   const { labels, count } = labelRegions(mask, height, width);
   const peaks = new Float32Array(count + 1);
   const sizes = new Uint32Array(count + 1);
@@ -69,5 +73,5 @@ export function shownRegions(probs, height, width, level, minPeak, evidence = pr
     peaks[label] = Math.max(peaks[label], evidence[i]);
     sizes[label]++;
   });
-  return mask.map((value, i) => (value && peaks[labels[i]] > minPeak && sizes[labels[i]] >= SPECK ? 1 : 0));
+  return mask.map((value, i) => (value && peaks[labels[i]] > min_peak && sizes[labels[i]] >= least ? 1 : 0));
 }

@@ -2,16 +2,18 @@
 
 import { mirror } from "./pixels.js";
 
+// A frame as it is, and mirrored: [left to right, upside down].
+export const MIRRORINGS = [[false, false], [true, false], [false, true], [true, true]];
+
 export class Network {
   // `base` is the address of the laboratory's files; `onProgress(bytes, of)` is called while they load.
   constructor(base, onProgress = () => {}) {
-    this.base = base;
     this.waiting = new Map();
     this.count = 0;
     this.onProgress = onProgress;
     this.worker = new Worker(new URL("worker.js", base), { type: "module" });
     this.worker.onmessage = ({ data }) => this.#hear(data);
-    this.worker.onerror = (event) => this.#fail(event.message || "its program could not be loaded");
+    this.worker.onerror = (event) => this.#fail(event.message || "worker.js could not be loaded");
     this.ready = this.#ask("load", { base: String(base) }).then((facts) => (this.facts = facts));
   }
 
@@ -42,6 +44,25 @@ export class Network {
     return this.#ask("look", { pixels, level: level ?? this.facts.depth });
   }
 
+  // Likewise of the mirrored pixels, the logits mirrored back.
+  async lookMirrored(pixels, [across, down], level) {
+    await this.ready;
+    const { logits, milliseconds } = await this.look(mirror(pixels, ...this.facts.size, 3, across, down), level);
+    return { logits: mirror(logits, ...this.facts.size, 1, across, down), milliseconds };
+  }
+
+  // The logits of the four mirrorings, and the milliseconds of all.
+  async lookFourTimes(pixels, level) {
+    const maps = [];
+    let total = 0;
+    for (const mirroring of MIRRORINGS) {
+      const { logits, milliseconds } = await this.lookMirrored(pixels, mirroring, level);
+      maps.push(logits);
+      total += milliseconds;
+    }
+    return { maps, milliseconds: total };
+  }
+
   // All levels (an array, L1 first) and the nodes in `keep` ("1_2" is X[1][2]), with a gate for each wire.
   async inside(pixels, gates, keep = []) {
     await this.ready;
@@ -58,17 +79,8 @@ export class Network {
     return new Float32Array(this.facts.wires.length).fill(1);
   }
 
-  // The logits of the four mirrorings, each mirrored back, and the milliseconds of all.
-  async lookFourTimes(pixels, level) {
-    await this.ready;
-    const [height, width] = this.facts.size;
-    const maps = [];
-    let milliseconds = 0;
-    for (const [across, down] of [[false, false], [true, false], [false, true], [true, true]]) {
-      const answer = await this.look(mirror(pixels, height, width, 3, across, down), level);
-      maps.push(mirror(answer.logits, height, width, 1, across, down));
-      milliseconds += answer.milliseconds;
-    }
-    return { maps, milliseconds };
+  // For good: nothing more is loaded, and nothing asked is answered.
+  stop() {
+    this.worker.terminate();
   }
 }

@@ -14,7 +14,8 @@ export async function decode(source) {
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);
-  const { data: rgba } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+  bitmap.close(); // its memory is needed, and the garbage collector takes its time
+  const { data: rgba } = context.getImageData(0, 0, canvas.width, canvas.height);
   const rgb = new Uint8Array((rgba.length / 4) * 3);
   for (let i = 0, k = 0; i < rgba.length; i += 4) {
     if (rgba[i + 3] < 255) throw new Error("the picture is transparent in places; put it on a background first");
@@ -22,7 +23,7 @@ export async function decode(source) {
     rgb[k++] = rgba[i + 1];
     rgb[k++] = rgba[i + 2];
   }
-  return { data: rgb, height: bitmap.height, width: bitmap.width };
+  return { data: rgb, height: canvas.height, width: canvas.width };
 }
 
 // Width and height from the picture's header, without decoding all of it.
@@ -64,10 +65,11 @@ export function resizeLinear(values, height, width, newHeight, newWidth) {
   return resample(values, width, 1, linearWeights(height, newHeight), linearWeights(width, newWidth));
 }
 
-// Likewise a picture, {data, height, width}: its new data.
+// Likewise a picture.
 export function resizePicture({ data, height, width }, newHeight, newWidth) {
   const values = resample(data, width, 3, linearWeights(height, newHeight), linearWeights(width, newWidth));
-  return new Uint8Array(values.map(Math.round)); // many times faster than Uint8Array.from
+  const found = new Uint8Array(values.map(Math.round)); // many times faster than Uint8Array.from
+  return { data: found, height: newHeight, width: newWidth };
 }
 
 // For each new pixel [first old pixel, its weight, the next one's weight, ...].

@@ -5,12 +5,22 @@ import { el } from "./ui.js";
 export const FOUND = [255, 255, 255]; // true positives, white
 export const FALSE_ALARM = [230, 159, 0]; // orange
 export const MISSED = [0, 114, 178]; // blue
+const LIGHT_BLUE = "#56b4e9"; // the network's outline
 const DIM = 0.45; // how much of the picture's light is left where there is no polyp
 
 // A canvas that shows one picture, of the page's width at most, described by `label`.
 export function stage(label) {
-  const canvas = el("canvas", { className: "lab-stage", role: "img", "aria-label": label });
-  return canvas;
+  return el("canvas", { className: "lab-stage", role: "img", "aria-label": label });
+}
+
+// A name beside its colour, for the key below a canvas.
+export const swatch = (colour, name) => el("span", { style: `--swatch: rgb(${colour})` }, name);
+
+// What `draw` draws on a canvas, as an address for an image.
+export function addressOf(draw) {
+  const canvas = el("canvas");
+  draw(canvas);
+  return canvas.toDataURL();
 }
 
 function put(canvas, height, width, colour) {
@@ -61,20 +71,16 @@ function mix(a, b, share) {
   return a.map((value, c) => value * (1 - share) + b[c] * share);
 }
 
-// Stroke the border of a mask: white for the expert, light blue and dashed for the network, as in the lessons.
-export function outline(canvas, mask, height, width, { colour = "white", dashed = false, thick = 2 } = {}) {
+// Draw the border of a mask: white for the expert, light blue and dashed for the network, as in the lessons.
+export function outline(canvas, mask, height, width, { ofNetwork = false } = {}) {
   const context = canvas.getContext("2d");
-  context.save();
-  context.strokeStyle = colour;
-  context.lineWidth = thick * Math.max(1, width / 400);
+  context.fillStyle = ofNetwork ? LIGHT_BLUE : "white";
+  const side = 2 * Math.max(1, width / 400);
   const at = (y, x) => (y >= 0 && x >= 0 && y < height && x < width ? mask[y * width + x] : 0);
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++) {
-      if (!at(y, x) || (dashed && (x + y) % 12 < 5)) continue;
+      if (!at(y, x) || (ofNetwork && (x + y) % 12 < 5)) continue;
       if (at(y - 1, x) && at(y + 1, x) && at(y, x - 1) && at(y, x + 1)) continue;
-      context.fillStyle = colour;
-      const side = context.lineWidth;
       context.fillRect(x - side / 2 + 0.5, y - side / 2 + 0.5, side, side);
     }
-  context.restore();
 }

@@ -5,9 +5,17 @@ export function el(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (name in element && name !== "list") element[name] = value;
+    else if (name in element) element[name] = value;
     else element.setAttribute(name, value);
   }
+  element.append(...children);
+  return element;
+}
+
+// Likewise one of a drawing: svg("circle", {cx: 5, cy: 5, r: 2}).
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
 }
@@ -94,7 +102,7 @@ export function status(text = "") {
 
 // A row of pictures to choose from, and "your own"; below, what the chosen one is, and whose. `onPick(frame)` gets
 // a row of frames.json, or, for a file that was chosen or dropped, {file}. Returns {element, set(frame)}.
-export function framePicker({ frames, base, label = "Pick a frame", onPick, own = true }) {
+export function framePicker({ frames, base, label = "Pick a frame", onPick }) {
   const buttons = frames.map((frame) => frameButton(frame, base, () => pick(frame)));
   const told = el("p", { className: "lab-caption" });
   const pick = (frame) => {
@@ -109,9 +117,7 @@ export function framePicker({ frames, base, label = "Pick a frame", onPick, own 
     set(null);
     onPick({ file });
   };
-  const element = el("div", { className: "lab-frames", role: "group", "aria-label": label }, ...buttons);
-  if (own) element.append(ownPicture(take));
-  element.append(told);
+  const element = el("div", { className: "lab-frames", role: "group", "aria-label": label }, ...buttons, ownPicture(take), told);
   return { element, set };
 }
 

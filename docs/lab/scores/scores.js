@@ -12,7 +12,7 @@ export function scores(place, lab) {
   const found = new Map(); // level -> {name: score} of all ten
   let run = 0; // the number of the latest; an older one stops at its next frame
   let running = false;
-  let pick = null; // once the scores are shown it stands
+  let pick = null; // the convention that was picked when the scores were shown: it stands
 
   const level = choice({
     label: "The network's level",
@@ -20,14 +20,14 @@ export function scores(place, lab) {
     value: lab.facts.depth,
     onPick: levelPicked,
   });
-  const start = button(`Run the network on the ${frames.length} frames`, startOrStop, { className: "lab-button lab-main" });
+  const task = `Run the network on the ${frames.length} frames`;
+  const start = button(task, startOrStop, { className: "lab-button lab-main" });
   const show = button("Show the scores", reveal);
   const sorted = toggle({ label: "Sort by value", onChange: draw });
   const line = status("");
-  const range = el("p", { className: "lab-range", tabIndex: -1 }) // focused when it first speaks;
+  const range = el("p", { className: "lab-range", tabIndex: -1 }); // focused when it first speaks
   const rows = new Map(CONVENTIONS.map((convention) => [convention.name, conventionRow(convention, () => setShow())]));
   const list = el("ol", { className: "lab-conventions" });
-  let revealed = false;
 
   async function startOrStop() {
     const mine = ++run; // stops what runs
@@ -42,20 +42,24 @@ export function scores(place, lab) {
         if (!looked.has(key)) looked.set(key, await lookAt(frame, chosen));
         if (mine !== run) return;
       }
-      stop();
+      idle();
       const maps = frames.map((frame) => looked.get(`${chosen} ${frame.name}`));
       found.set(chosen, Object.fromEntries(CONVENTIONS.map(({ name, score }) => [name, score(maps)])));
       finished();
     } catch (error) {
       if (mine !== run) return;
-      stop();
+      idle();
       line.fail(error);
     }
   }
 
-  function stop() {
+  function idle() {
     running = false;
-    start.textContent = `Run the network on the ${frames.length} frames`;
+    start.textContent = task;
+  }
+
+  function stop() {
+    idle();
     line.say("Stopped. What is done is kept.");
   }
 
@@ -68,7 +72,7 @@ export function scores(place, lab) {
   function levelPicked() {
     if (running) startOrStop(); // stop: another network was meant
     if (found.has(level.value)) finished();
-    else if (revealed) {
+    else if (pick) {
       hideValues();
       line.say(`Level ${level.value} has not run yet.`);
     }
@@ -77,23 +81,22 @@ export function scores(place, lab) {
 
   function finished() {
     setShow();
-    const task = revealed ? "" : "Which convention gives its masks the highest Dice? Pick one, then show the scores.";
-    line.say(`Level ${level.value} has looked at ${frames.length} frames, ${clean} of them clean. ${task}`);
-    if (revealed) draw();
+    const next = pick ? "" : "Which convention gives its masks the highest Dice? Pick one, then show the scores.";
+    line.say(`Level ${level.value} has looked at ${frames.length} frames, ${clean} of them clean. ${next}`);
+    if (pick) draw();
   }
 
-  const ready = () => found.has(level.value) && (revealed || [...rows.values()].some(({ radio }) => radio.checked));
+  const ready = () => found.has(level.value) && (pick !== null || [...rows.values()].some(({ radio }) => radio.checked));
 
   // Not `disabled`, which would take the keyboard's focus away.
   function setShow() {
     show.setAttribute("aria-disabled", String(!ready()));
-    show.hidden = revealed;
+    show.hidden = pick !== null;
   }
 
   function reveal() {
     if (!found.has(level.value)) return line.say("Run the network first.");
     if (!ready()) return line.say("First pick the convention that you think flatters most.");
-    revealed = true;
     pick = CONVENTIONS.find(({ name }) => rows.get(name).radio.checked);
     for (const { radio } of rows.values()) radio.disabled = true;
     sorted.element.hidden = false;
@@ -111,7 +114,7 @@ export function scores(place, lab) {
     const order = [...CONVENTIONS];
     if (sorted.value && values) order.sort((a, b) => values[b.name] - values[a.name]);
     list.append(...order.map(({ name }) => rows.get(name).element));
-    if (!values || !revealed) return;
+    if (!values || !pick) return;
     for (const { name } of CONVENTIONS) rows.get(name).setValue(values[name], pick.name === name);
     range.replaceChildren(...sentences(values).map((sentence, i) => el(i ? "span" : "strong", {}, `${sentence} `)));
   }
