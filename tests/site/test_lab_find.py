@@ -80,7 +80,7 @@ class Find:
         """The rows: {name: [numbers]}."""
         rows = self.result.find_elements(By.CSS_SELECTOR, "tbody tr")
         return {
-            row.find_element(By.TAG_NAME, "th").text: [
+            row.find_element(By.TAG_NAME, "th").text.removesuffix(", pixels"): [
                 float(cell.text.replace(",", "")) for cell in row.find_elements(By.TAG_NAME, "td")
             ]
             for row in rows

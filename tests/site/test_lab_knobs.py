@@ -137,7 +137,7 @@ def test_the_threshold_moves_mask_scores_and_plot(knobs, model, frame):
     assert threshold == 0.95
     # The slider is compared with where it stood when it was taken.
     rest = rate(probs > 0.5, truth)
-    assert knobs.scores("before the last change") == pytest.approx(rest, abs=0.005)
+    assert knobs.scores("before this knob") == pytest.approx(rest, abs=0.005)
     assert knobs.says() == f"Threshold 0.95: Dice {rest['Dice']:.2f} → {expected['Dice']:.2f}."
 
     ActionChains(knobs.browser).move_to_element(knobs.knob("threshold")).click().perform()  # its middle

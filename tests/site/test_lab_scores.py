@@ -127,7 +127,7 @@ def test_values_are_those_of_polyp_score(part, frames):
     used_by = [text.text for text in part.place.find_elements(By.CSS_SELECTOR, "[data-convention] small")]
     assert used_by == [expected[4].loc[name, "used_by"] for name in found[4]]
     low, high = min(found[1].values()), max(found[1].values())
-    assert part.range.startswith(f"The same masks: {low:.2f} to {high:.2f}.")
+    assert part.range.startswith(f"The same maps: {low:.2f} to {high:.2f}.")
 
 
 def test_nothing_is_shown_before_the_pick(quick):

@@ -55,7 +55,7 @@ function key(kinds) {
 function table(heads, counts, kinds) {
   const line = (name, values) =>
     el("tr", {}, el("th", { scope: "row" }, name), ...values.map((value) => el("td", {}, value)));
-  const pixels = ([kind, name]) => line(name, counts.map((one) => one[kind].toLocaleString("en")));
+  const pixels = ([kind, name]) => line(`${name}, pixels`, counts.map((one) => one[kind].toLocaleString("en")));
   const head = el("tr", {}, el("td"), ...heads.map((name) => el("th", { scope: "col" }, name)));
   const body = [line("Dice", counts.map((one) => score(dice(one)))), ...Object.entries(kinds).map(pixels)];
   return el("table", { className: "lab-numbers" }, el("thead", {}, head), el("tbody", {}, ...body));

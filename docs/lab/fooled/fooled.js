@@ -171,7 +171,7 @@ function tabulate({ marked, highest, warning, surprise: nats }, { familiar }) {
       { className: "lab-numbers" },
       row("The network marks", marked, marked ? `${share(marked)} of the picture` : "nothing"),
       row("Highest probability", highest, probability(highest)),
-      row("How unusual it is, in nats", nats, `${nats.toFixed(0)} (warning above ${familiar.limit.toFixed(0)})`),
+      row("How unusual the picture is", nats, `${nats.toFixed(0)} (warning above ${familiar.limit.toFixed(0)})`),
     ),
     el("p", { className: warning ? "lab-warning" : "lab-calm" }, warning ? `Warning: ${warning}.` : NO_WARNING),
   );

@@ -8,8 +8,8 @@ export function lesson(answer, { min_peak: sure }) {
   if (marked || !atFirst) return verdict(answer);
   const looks =
     `At first it marked ${share(atFirst)}, but on average over four looks ` +
-    `it was nowhere surer than ${probability(sure)},`;
-  return `${verdict(answer)} ${looks} so nothing is shown.`;
+    `it is nowhere above ${probability(sure)}, which a mark needs`;
+  return `${verdict(answer)} ${looks}.`;
 }
 
 function verdict({ marked, highest, warning, polyp, dice: agreed }) {

@@ -29,6 +29,7 @@ export function inside(place, lab) {
   const state = {
     wanted: offered[0], // the frame to show; `frame` and all below belong to what is shown
     gates: network.openGates(),
+    caution: "", // what to keep in mind of these gates
     chosen: FIRST_NODE,
     channel: 0, // its place in the list of maps
     level: facts.depth,
@@ -46,8 +47,8 @@ export function inside(place, lab) {
   const answer = answerPanel(facts, chooseLevel);
   const wires = wirePanel(facts, flip, drawing.emphasise);
   const panel = nodePanel(facts, state, (k) => ((state.channel = k), showNode()));
-  const presets = PRESETS.map(([label, isCut]) =>
-    button(label, () => setGates(facts.wires.map((wire) => (isCut(wire, facts.depth) ? 0 : 1)))),
+  const presets = PRESETS.map(([label, isCut, caution]) =>
+    button(label, () => setGates(facts.wires.map((wire) => (isCut(wire, facts.depth) ? 0 : 1)), caution)),
   );
 
   place.append(
@@ -56,7 +57,7 @@ export function inside(place, lab) {
       "div",
       { className: "lab-inside" },
       el("div", {}, drawing.element, wireKey(), looking, el("p", { className: "lab-caption" }, KEYS)),
-      el("div", {}, answer.element, line.element, wires.element, el("div", { className: "lab-buttons" }, ...presets)),
+      el("div", {}, answer.element, line.element, el("div", { className: "lab-buttons" }, ...presets), wires.element),
     ),
     el(
       "p",
@@ -74,8 +75,8 @@ export function inside(place, lab) {
   picker.set(state.wanted);
   whenNear(place, run);
 
-  function setGates(values) {
-    state.gates = Float32Array.from(values);
+  function setGates(values, caution = "") {
+    Object.assign(state, { gates: Float32Array.from(values), caution });
     showGates();
     run();
   }
@@ -94,6 +95,7 @@ export function inside(place, lab) {
   async function look() {
     place.ariaBusy = "true";
     try {
+      const { caution } = state;
       const gates = state.gates.slice();
       const cut = countCut(gates);
       line.say(cut ? `The network runs with ${cut} of its ${gates.length} wires cut …` : "The network runs …");
@@ -107,7 +109,7 @@ export function inside(place, lab) {
       Object.assign(state, { frame, opened, answers, whole, nodes });
       Object.assign(place, { labLogits: found.levels, labGates: gates });
       show();
-      line.say(`${report(state, facts, gates)} (${(found.milliseconds / 1000).toFixed(1)}\u00a0s)`);
+      line.say(`${report(state, facts, gates)} ${caution} (${(found.milliseconds / 1000).toFixed(1)}\u00a0s)`);
     } finally {
       place.ariaBusy = "false";
     }

@@ -22,12 +22,12 @@ function isOfUNet({ source, target }, depth) {
   return outermost(target) && (source[1] === 0 || (source[0] > target[0] && outermost(source)));
 }
 
-// What the buttons do: [label, (wire, depth) => is it cut?].
+// What the buttons do: [label, (wire, depth) => is it cut?, what to keep in mind].
 export const PRESETS = [
-  ["Join all wires", () => false],
-  ["Only the wires of a U-Net", (wire, depth) => !isOfUNet(wire, depth)],
-  ["Cut all long skips", isLong],
-  ["Cut the encoder below row 2", (wire) => kind(wire) === "down" && wire.source[0] >= 2],
+  ["Join all wires", () => false, ""],
+  ["Only the wires of a U-Net", (wire, depth) => !isOfUNet(wire, depth), "That is no trained U-Net: this network learnt with all its wires."],
+  ["Cut all long skips", isLong, ""],
+  ["Cut the encoder below row 2", (wire) => kind(wire) === "down" && wire.source[0] >= 2, ""],
 ];
 
 // The wires that a node reads, each with its number among all.

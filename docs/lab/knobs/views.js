@@ -77,9 +77,9 @@ function mapKey() {
 
 const COLUMNS = [...Object.keys(SCORES), "share marked"];
 
-// The scores now, and before the last change.
+// The scores now, and before the knob was touched that was turned last.
 function scoreTable() {
-  const rows = ["now", "before the last change"].map((name) => {
+  const rows = ["now", "before this knob"].map((name) => {
     const cells = COLUMNS.map((column) => el("td", { "data-score": column, "data-row": name }));
     return { cells, row: el("tr", {}, el("th", { scope: "row" }, name), ...cells) };
   });

@@ -123,7 +123,7 @@ export function scores(place, lab) {
   function sentences(values) {
     const [worst, best] = extremes(values);
     const rank = CONVENTIONS.filter(({ name }) => values[name] > values[pick.name]).length + 1;
-    const said = [`The same masks: ${score(values[worst.name])} to ${score(values[best.name])}.`];
+    const said = [`The same maps: ${score(values[worst.name])} to ${score(values[best.name])}.`];
     said.push(
       rank === 1
         ? `Your pick, "${pick.title}", flatters most.`
