@@ -145,7 +145,7 @@ def save_moving(pages: list[Image.Image], shown: list[int], path: Path) -> None:
     whole = Image.new("RGB", (same[0].width, same[0].height * len(same)))
     for number, canvas in enumerate(same):
         whole.paste(canvas, (0, number * canvas.height))
-    palette = whole.quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+    palette = whole.quantize(COLOURS, Image.Quantize.FASTOCTREE)
     drawn = [canvas.quantize(palette=palette, dither=Image.Dither.NONE) for canvas in same]
     drawn[0].save(path, save_all=True, append_images=drawn[1:], duration=shown, loop=0, optimize=True)
 

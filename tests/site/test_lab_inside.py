@@ -61,7 +61,11 @@ class Page:
         ActionChains(self.browser).send_keys(*keys).perform()
 
     def button(self, label):
-        return next(one for one in self.browser.find_elements(By.TAG_NAME, "button") if one.text == label)
+        """A button by its label, where no bar at the top of the page lies over it."""
+        buttons = self.browser.find_elements(By.TAG_NAME, "button")
+        (found,) = [one for one in buttons if one.text == label]
+        self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)
+        return found
 
     def choose(self, node):
         """A node by the keyboard: to the grid by Tab's place, along it by arrows, Enter."""
