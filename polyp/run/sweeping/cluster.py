@@ -154,9 +154,14 @@ def run_tasks(client: Client, tasks: Sequence[Task]) -> Iterator[tuple[int, Outc
     """
     futures = client.map(execute, tasks, key="polyp-sweep", pure=False)
     numbers = {future.key: number for number, future in enumerate(futures)}
+    ended = as_completed(futures)
     try:
-        for future in as_completed(futures):
-            yield numbers[future.key], _outcome(future)
+        # Asked again and again, so that the main thread is in Python's own sleep when Ctrl-C comes: in the
+        # middle of a library's work the interruption may be lost.
+        while not ended.is_empty():
+            for future in ended.next_batch(block=False):
+                yield numbers[future.key], _outcome(future)
+            time.sleep(LOOK)
     finally:
         with contextlib.suppress(Exception):  # nobody is there to be asked
             client.cancel(futures)
