@@ -3,6 +3,7 @@
 import base64
 import re
 import time
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 import polyp
+from polyp.data.familiar import figures
 from tests.site.serving import TO_BASE64, failures, injected, wait_for
 
 PAGE = Path(__file__).parents[2] / "docs" / "lab.md"
@@ -175,3 +177,13 @@ def test_there_is_one_snippet_for_each_part():
     parts = re.findall(r'data-part="(\w+)"', PAGE.read_text())
     assert parts == ["find", "knobs", "inside", "fooled", "scores"]
     assert len(snippets()) == 5
+
+
+def test_the_numbers_in_its_words_are_true(frames):
+    words = " ".join(PAGE.read_text(encoding="utf-8").split())
+    kinds = Counter(frame.kind for frame in frames.values())
+    assert kinds["clean"] == 3
+    assert kinds["real"] + kinds["clean"] == 15
+    assert "Three of the 15 frames are *clean*" in words
+    assert len(figures(frames["flat"].image)) == 21
+    assert "21 simple measurements" in words
